@@ -1,0 +1,96 @@
+/**
+ * The names in an archive, and the only place that knows them. Keys are relative to the storage prefix:
+ *
+ *     basebackups_005/base_<24HEX>_<OFFSET>/extended_version.txt
+ *     basebackups_005/base_<24HEX>_<OFFSET>/tar_partitions/part_<NNNNNNNN>.tar.lzo
+ *     basebackups_005/base_<24HEX>_<OFFSET>_backup_stop_sentinel.json
+ *     wal_005/<name>.lzo
+ *
+ * Source: WAL-E 1.1.1, observed; see docs/format.md.
+ */
+
+/** A key relative to the prefix. Made only here. */
+export type Key = string & { readonly __brand: 'Key' };
+
+/** `base_<24HEX>_<OFFSET>`; the offset is decimal when written here, `[0-9A-F]{8}` when read (offline backups of the original). */
+export type BackupName = string & { readonly __brand: 'BackupName' };
+
+export const WAL_PREFIX = 'wal_005/';
+export const BACKUP_PREFIX = 'basebackups_005/';
+
+const SENTINEL_SUFFIX = '_backup_stop_sentinel.json';
+const BACKUP_NAME = /^base_([0-9A-F]{24})_([0-9A-F]{8})$/;
+const WAL_KEY = /^wal_005\/([^/]+)\.lzo$/;
+const BACKUP_KEY =
+  /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/part_(\d+)\.tar\.lzo)$/;
+
+/** What a key is; `unknown` keys are somebody else's and are left alone. */
+export type KeyKind =
+  | { readonly kind: 'wal'; readonly name: string }
+  | { readonly kind: 'sentinel'; readonly backup: BackupName }
+  | { readonly kind: 'version'; readonly backup: BackupName }
+  | { readonly kind: 'part'; readonly backup: BackupName; readonly number: number }
+  | { readonly kind: 'unknown' };
+
+/** `name` is a WAL file's base name: a segment, `.history`, `.backup`, `.partial`. */
+export function walKey(name: string): Key {
+  return `${WAL_PREFIX}${name}.lzo` as Key;
+}
+
+export function sentinelKey(backup: BackupName): Key {
+  return `${BACKUP_PREFIX}${backup}${SENTINEL_SUFFIX}` as Key;
+}
+
+export function versionKey(backup: BackupName): Key {
+  return `${BACKUP_PREFIX}${backup}/extended_version.txt` as Key;
+}
+
+export function partKey(backup: BackupName, number: number): Key {
+  return `${partPrefix(backup)}part_${String(number).padStart(8, '0')}.tar.lzo` as Key;
+}
+
+export function partPrefix(backup: BackupName): string {
+  return `${BACKUP_PREFIX}${backup}/tar_partitions/`;
+}
+
+/** A scratch key for `wal-e check`; outside both trees, so that neither the original nor WAL-G looks at it. */
+export function scratchKey(id: string): Key {
+  return `wale_check_${id}` as Key;
+}
+
+/** A key as a store listed it. Stores call this; nobody else makes keys from strings. */
+export function listedKey(key: string): Key {
+  return key as Key;
+}
+
+/** Segment and offset as the original writes them: 24 hex digits, decimal offset padded to 8. */
+export function backupName(segment: string, offset: number): BackupName {
+  return `base_${segment}_${paddedOffset(offset)}` as BackupName;
+}
+
+export function paddedOffset(offset: number): string {
+  return String(offset).padStart(8, '0');
+}
+
+export function parseBackupName(name: string): BackupName | undefined {
+  return BACKUP_NAME.test(name) ? (name as BackupName) : undefined;
+}
+
+export function backupSegment(name: BackupName): string {
+  return name.slice(5, 29);
+}
+
+export function backupOffset(name: BackupName): string {
+  return name.slice(30);
+}
+
+export function classifyKey(key: string): KeyKind {
+  const wal = WAL_KEY.exec(key);
+  if (wal?.[1] !== undefined) return { kind: 'wal', name: wal[1] };
+  const match = BACKUP_KEY.exec(key);
+  if (match === null) return { kind: 'unknown' };
+  const backup = match[1] as BackupName;
+  if (match[2] !== undefined) return { kind: 'sentinel', backup };
+  if (match[3] !== undefined) return { kind: 'version', backup };
+  return { kind: 'part', backup, number: Number(match[4]) };
+}

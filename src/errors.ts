@@ -1,0 +1,51 @@
+/**
+ * Errors that a person or PostgreSQL can act on. Everything thrown on purpose is a UserError: `message` says what
+ * failed (lower case, no full stop), `detail` the fact behind it, `hint` the next thing to do. main prints them
+ * without a stack trace and exits with `exitStatus`; any other Error is a bug and is printed with its stack.
+ */
+export interface ErrorParts {
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+export class UserError extends Error {
+  override readonly name: string = 'UserError';
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  /** Exit status of the process when nobody handles the error; never above 125 except where wal-fetch decides so. */
+  readonly exitStatus: number = 1;
+
+  constructor(message: string, parts: ErrorParts = {}) {
+    super(message, parts.cause === undefined ? undefined : { cause: parts.cause });
+    this.detail = parts.detail;
+    this.hint = parts.hint;
+  }
+}
+
+/** The command line or a setting is wrong: nothing was done. Exit status 2, as argparse in the original. */
+export class UsageError extends UserError {
+  override readonly name = 'UsageError';
+  override readonly exitStatus = 2;
+}
+
+/** A setting (environment or option) is missing or invalid. The original exits 1 for these. */
+export class SettingError extends UserError {
+  override readonly name = 'SettingError';
+}
+
+/** Bytes that were read are not what they must be: damaged object, wrong segment, hostile archive. Never retried blindly. */
+export class DataError extends UserError {
+  override readonly name = 'DataError';
+}
+
+/** The store did not do what was asked. `transient` tells the retrying wrapper whether asking again can help. */
+export class StoreError extends UserError {
+  override readonly name = 'StoreError';
+  readonly transient: boolean;
+
+  constructor(message: string, parts: ErrorParts & { readonly transient: boolean }) {
+    super(message, parts);
+    this.transient = parts.transient;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The contract every object store fulfils; `test/contract/store.ts` is its executable form. Absence is an answer
+ * (`undefined`), failure is a StoreError. Nothing is acknowledged before it is durable, nothing is left behind by a
+ * call that failed or was aborted, and no reader ever sees a part of an object.
+ */
+import type { Key } from '../archive/layout.ts';
+
+/** Every call takes the command's signal; when it aborts, the call rejects with `signal.reason`. */
+export interface Call {
+  readonly signal: AbortSignal;
+}
+
+/** Bytes in memory (kept unchanged by the caller until the put settles, so that it can be repeated), or a stream of unknown length. */
+export type Body = readonly Uint8Array[] | AsyncIterable<Uint8Array>;
+
+export interface PutOptions extends Call {
+  /** true: one atomic operation that never replaces an object. false: replaces what is there. */
+  readonly createOnly: boolean;
+  readonly contentType: 'application/octet-stream' | 'application/json' | 'text/plain';
+}
+
+/** `exists`: createOnly was asked, an object with that key is there (content unknown), and it was left as it is. */
+export type PutResult = 'stored' | 'exists';
+
+export interface ObjectInfo {
+  readonly key: Key;
+  /** Bytes. */
+  readonly size: number;
+  readonly modified: Date;
+}
+
+export interface FoundObject extends ObjectInfo {
+  /** Read at most once; must be consumed or destroyed (leaving a `for await` early destroys it). A short or altered body throws. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface RemoveFailure {
+  readonly key: Key;
+  readonly reason: string;
+}
+
+/** What an interrupted put left in the store: an incomplete multipart upload, or a temporary file of the file store. */
+export interface Leftover {
+  /** The key that was being written. */
+  readonly key: string;
+  readonly started: Date;
+  /** Opaque to everybody but the store that made it. */
+  readonly id: string;
+}
+
+export interface Store {
+  /** For messages: `file://localhost/abs/path` or `s3://bucket/prefix`; never carries credentials; no trailing slash. */
+  readonly url: string;
+
+  put(key: Key, body: Body, options: PutOptions): Promise<PutResult>;
+  get(key: Key, call: Call): Promise<FoundObject | undefined>;
+  head(key: Key, call: Call): Promise<ObjectInfo | undefined>;
+  /** Pages of at most 1000, keys ascending by their UTF-8 bytes, all keys that start with `prefix` (a plain string prefix). */
+  list(prefix: string, call: Call): AsyncIterable<readonly ObjectInfo[]>;
+  /** At most 1000 keys. An absent key counts as removed. Keys that could not be removed are returned, the rest is done. */
+  remove(keys: readonly Key[], call: Call): Promise<readonly RemoveFailure[]>;
+  leftovers(prefix: string, call: Call): AsyncIterable<readonly Leftover[]>;
+  removeLeftover(leftover: Leftover, call: Call): Promise<void>;
+  /** Closes idle connections, so that the process can end. */
+  close(): Promise<void>;
+}
+
+/** Full address of an object, for messages. */
+export function urlOf(store: Store, key: string): string {
+  return `${store.url}/${key}`;
+}
