@@ -1,0 +1,283 @@
+/**
+ * The file store: objects are files under one directory, `file://localhost/abs/path`. A put writes a temporary file
+ * in the object's own folder, syncs it, and links (create-only, atomic) or renames it to its name, then syncs the
+ * folder: a crash at any point leaves nothing or the whole object, and perhaps a temporary file that `leftovers` finds.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants, promises as fs } from 'node:fs';
+import { listedKey } from '../archive/layout.ts';
+import { StoreError, UserError } from '../errors.ts';
+import { fileError, isErrno } from './file-error.ts';
+import { entriesUnder, type FileEntry } from './file-list.ts';
+import type { Body, FoundObject, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
+
+const READ_BYTES = 1024 * 1024;
+const PAGE_KEYS = 1000;
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{16}\.tmp$/;
+
+/** `root` is an absolute directory; it is made by the first put if need be. */
+export function createFileStore(root: string): Store {
+  const base = root.replace(/\/+$/, '');
+  const pathOf = (key: string) => `${base}/${safeKey(key)}`;
+  return {
+    url: `file://localhost${base}`,
+    put: async (key, body, options) => put(pathOf(key), body, options),
+    async get(key, { signal }) {
+      signal.throwIfAborted();
+      return found(key, pathOf(key), base, signal);
+    },
+    async head(key, { signal }) {
+      signal.throwIfAborted();
+      const stat = await absentAware(pathOf(key), base, () => fs.stat(pathOf(key)));
+      if (stat === undefined || !stat.isFile()) return undefined;
+      return { key, size: stat.size, modified: stat.mtime };
+    },
+    async *list(prefix, { signal }) {
+      for await (const page of pages(base, prefix, signal)) {
+        const objects = page
+          .filter(({ name }) => !TEMPORARY.test(name))
+          .map(({ key, ...rest }) => object(key, rest));
+        if (objects.length > 0) yield objects;
+      }
+    },
+    async remove(keys, { signal }) {
+      const failures = [];
+      for (const key of keys) {
+        signal.throwIfAborted();
+        try {
+          await fs.rm(pathOf(key), { force: true });
+        } catch (error) {
+          failures.push({
+            key,
+            reason: fileError('could not remove a file', pathOf(key), error).detail ?? '',
+          });
+        }
+      }
+      await removeEmptyFolders(base, keys);
+      return failures;
+    },
+    async *leftovers(prefix, { signal }) {
+      for await (const page of pages(base, prefix, signal)) {
+        const temporary = page.flatMap((entry) => {
+          const name = TEMPORARY.exec(entry.name)?.[1];
+          const folder = entry.key.slice(0, entry.key.length - entry.name.length);
+          return name === undefined ? [] : [{ key: folder + name, started: entry.modified, id: entry.key }];
+        });
+        if (temporary.length > 0) yield temporary;
+      }
+    },
+    async removeLeftover({ id }, { signal }) {
+      signal.throwIfAborted();
+      if (!TEMPORARY.test(id.slice(id.lastIndexOf('/') + 1)))
+        throw new UserError(`not a temporary file: ${id}`);
+      await fs.rm(pathOf(id), { force: true });
+      await removeEmptyFolders(base, [id]);
+    },
+    async close() {},
+  };
+}
+
+function object(key: string, { size, modified }: { size: number; modified: Date }): ObjectInfo {
+  return { key: listedKey(key), size, modified };
+}
+
+/** Keys come from our own layout or from a listing; a key that would leave the root is a bug or an attack. */
+function safeKey(key: string): string {
+  const parts = key.split('/');
+  if (key.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
+    throw new UserError('refusing a key that does not name a file under the storage prefix', {
+      detail: JSON.stringify(key),
+    });
+  }
+  return key;
+}
+
+async function put(path: string, body: Body, { createOnly, signal }: PutOptions): Promise<PutResult> {
+  signal.throwIfAborted();
+  const slash = path.lastIndexOf('/');
+  const folder = path.slice(0, slash);
+  const temporary = `${folder}/.${path.slice(slash + 1)}.${randomBytes(8).toString('hex')}.tmp`;
+  try {
+    const handle = await createIn(folder, temporary);
+    try {
+      await write(handle, body, signal);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    signal.throwIfAborted();
+    if (createOnly) {
+      await fs.link(temporary, path);
+      await fs.rm(temporary);
+    } else {
+      await fs.rename(temporary, path);
+    }
+    await syncFolder(folder);
+    return 'stored';
+  } catch (error) {
+    await fs.rm(temporary, { force: true }).catch(() => undefined);
+    if (isErrno(error, 'EEXIST') && error.syscall === 'link') return 'exists';
+    if (signal.aborted) throw signal.reason;
+    throw putError(path, error);
+  }
+}
+
+function putError(path: string, error: unknown): unknown {
+  if (isErrno(error, 'EPERM', 'ENOTSUP', 'EMLINK', 'ENOSYS') && error.syscall === 'link') {
+    return new StoreError('the file system of the storage prefix cannot make hard links', {
+      detail: `Linking to "${path}" failed: ${(error as Error).message}`,
+      hint: 'Hard links are how an object appears whole and is never overwritten; use a file system that has them.',
+      transient: false,
+      cause: error,
+    });
+  }
+  return isErrno(error) ? fileError('could not store a file', path, error) : error;
+}
+
+/** A delete running beside us may remove the empty folder between mkdir and open: make it again. */
+async function createIn(folder: string, path: string): Promise<fs.FileHandle> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fs.open(path, 'wx');
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT') || attempt === 10) throw error;
+      await makeFolders(folder);
+    }
+  }
+}
+
+/** mkdir -p whose new entries are durable before anything in them is. */
+async function makeFolders(folder: string): Promise<void> {
+  const first = await fs.mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = made.slice(0, made.lastIndexOf('/'))) {
+    await syncFolder(made.slice(0, made.lastIndexOf('/')) || '/');
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function write(handle: fs.FileHandle, body: Body, signal: AbortSignal): Promise<void> {
+  if (Array.isArray(body)) return writeAll(handle, body);
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    signal.throwIfAborted();
+    await writeAll(handle, [chunk]);
+  }
+}
+
+/** writev may write less than it was given (a nearly full disk, a signal). */
+async function writeAll(handle: fs.FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+  const rest = chunks.filter((chunk) => chunk.byteLength > 0);
+  while (rest.length > 0) {
+    let { bytesWritten } = await handle.writev(rest.slice(0, 512));
+    while (bytesWritten > 0) {
+      const [head] = rest;
+      if (head === undefined) break;
+      if (bytesWritten < head.byteLength) {
+        rest[0] = head.subarray(bytesWritten);
+        break;
+      }
+      bytesWritten -= head.byteLength;
+      rest.shift();
+    }
+  }
+}
+
+async function found(
+  key: ObjectInfo['key'],
+  path: string,
+  base: string,
+  signal: AbortSignal,
+): Promise<FoundObject | undefined> {
+  const handle = await absentAware(path, base, () =>
+    fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK),
+  );
+  if (handle === undefined) return undefined;
+  const stat = await handle.stat();
+  if (!stat.isFile()) {
+    await handle.close();
+    return undefined;
+  }
+  return { key, size: stat.size, modified: stat.mtime, body: read(handle, path, stat.size, signal) };
+}
+
+async function* read(handle: fs.FileHandle, path: string, size: number, signal: AbortSignal) {
+  try {
+    for (let position = 0; position < size; ) {
+      signal.throwIfAborted();
+      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, size - position));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) throw shortFile(path, size, position);
+      position += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } catch (error) {
+    throw isErrno(error) ? fileError('could not read a file', path, error) : error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function shortFile(path: string, size: number, position: number): StoreError {
+  return new StoreError('a file in the store became shorter while it was read', {
+    detail: `"${path}" had ${size} bytes and ended after ${position}.`,
+    transient: true,
+  });
+}
+
+/**
+ * Absence is only an answer while the prefix itself is there: a mount that is gone must not look like an empty archive,
+ * which PostgreSQL would take for the end of the WAL.
+ */
+async function absentAware<T>(path: string, base: string, action: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw fileError('could not open a file', path, error);
+  }
+  try {
+    await fs.access(base || '/');
+  } catch (error) {
+    throw new StoreError('the directory of the storage prefix is not there', {
+      detail: fileError('', base, error).detail,
+      hint: 'Check the prefix, and that its file system is mounted.',
+      transient: false,
+      cause: error,
+    });
+  }
+  return undefined;
+}
+
+async function* pages(base: string, prefix: string, signal: AbortSignal): AsyncGenerator<FileEntry[]> {
+  let page: FileEntry[] = [];
+  for (const entry of entriesUnder(base, prefix)) {
+    page.push(entry);
+    if (page.length < PAGE_KEYS) continue;
+    signal.throwIfAborted();
+    yield page;
+    page = [];
+  }
+  signal.throwIfAborted();
+  if (page.length > 0) yield page;
+}
+
+/** Folders that a removal left empty go too, up to but without the root. */
+async function removeEmptyFolders(base: string, keys: readonly string[]): Promise<void> {
+  const folders = new Set(keys.map((key) => key.slice(0, Math.max(0, key.lastIndexOf('/')))));
+  for (const first of folders) {
+    for (let folder = first; folder !== ''; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/')))) {
+      const removed = await fs.rmdir(`${base}/${folder}`).then(
+        () => true,
+        () => false,
+      );
+      if (!removed) break;
+    }
+  }
+}

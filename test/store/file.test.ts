@@ -1,0 +1,154 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listedKey, walKey } from '../../src/archive/layout.ts';
+import { createFileStore } from '../../src/store/file.ts';
+import type { Store } from '../../src/store/store.ts';
+import { contents, storeContract } from '../contract/store.ts';
+
+const call = { signal: new AbortController().signal };
+const createOnly = { ...call, createOnly: true, contentType: 'application/octet-stream' } as const;
+
+storeContract('file', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'wale-file-store-'));
+  return {
+    store: createFileStore(`${root}/made/on demand/`),
+    close: async () => rmSync(root, { recursive: true }),
+  };
+});
+
+describe('file store', () => {
+  let root: string;
+  let store: Store;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'wale-file-store-'));
+    store = createFileStore(root);
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  it('keeps an object as the plain file that the original would have written', async () => {
+    await store.put(walKey('000000010000000000000001'), [Buffer.from('x')], createOnly);
+    expect(readdirSync(`${root}/wal_005`)).toEqual(['000000010000000000000001.lzo']);
+  });
+
+  it('of several racing create-only puts exactly one stores its bytes', async () => {
+    const key = walKey('000000010000000000000001');
+    const racers = Array.from({ length: 8 }, (_, i) => [Buffer.from(`racer ${i}`)]);
+    const results = await Promise.all(racers.map((body) => store.put(key, body, createOnly)));
+    expect(results.filter((result) => result === 'stored')).toHaveLength(1);
+    const winner = `racer ${results.indexOf('stored')}`;
+    expect((await contents(await store.get(key, call))).toString()).toBe(winner);
+    expect(readdirSync(`${root}/wal_005`)).toHaveLength(1);
+  });
+
+  it('says that the prefix is gone instead of answering "absent": a lost mount is not an empty archive', async () => {
+    const gone = createFileStore(`${root}/not mounted`);
+    await expect(gone.get(walKey('x'), call)).rejects.toThrow(
+      'the directory of the storage prefix is not there',
+    );
+    await expect(gone.head(walKey('x'), call)).rejects.toThrow(
+      'the directory of the storage prefix is not there',
+    );
+  });
+
+  it('does not take a folder for an object', async () => {
+    mkdirSync(`${root}/wal_005/x.lzo`, { recursive: true });
+    expect(await store.get(walKey('x'), call)).toBeUndefined();
+    expect(await store.head(walKey('x'), call)).toBeUndefined();
+  });
+
+  it('refuses keys that lead out of the prefix', async () => {
+    for (const key of ['../x', 'a/../../x', '/etc/passwd', 'a//b', 'a/./b', 'nul\0', '']) {
+      await expect(store.put(listedKey(key), [Buffer.from('x')], createOnly)).rejects.toThrow(
+        'refusing a key',
+      );
+      await expect(store.get(listedKey(key), call)).rejects.toThrow('refusing a key');
+    }
+  });
+
+  it('finds the temporary file of a put that was killed, keeps it out of lists, and removes it on request', async () => {
+    mkdirSync(`${root}/wal_005`);
+    writeFileSync(`${root}/wal_005/.a.lzo.0123456789abcdef.tmp`, 'half');
+    writeFileSync(`${root}/wal_005/b.lzo`, 'whole');
+    const keys = [];
+    for await (const page of store.list('', call)) keys.push(...page.map((info) => info.key));
+    expect(keys).toEqual(['wal_005/b.lzo']);
+    const found = [];
+    for await (const page of store.leftovers('', call)) found.push(...page);
+    expect(found.map((leftover) => leftover.key)).toEqual(['wal_005/a.lzo']);
+    for (const leftover of found) await store.removeLeftover(leftover, call);
+    expect(readdirSync(`${root}/wal_005`)).toEqual(['b.lzo']);
+  });
+
+  it('removes a real object only through remove', async () => {
+    const leftover = { key: 'wal_005/b.lzo', id: 'wal_005/b.lzo', started: new Date() };
+    await store.put(listedKey('wal_005/b.lzo'), [Buffer.from('x')], createOnly);
+    await expect(store.removeLeftover(leftover, call)).rejects.toThrow('not a temporary file');
+  });
+
+  it('removes folders that a removal left empty, but neither the root nor a folder with a foreign file', async () => {
+    const keys = ['a/b/1', 'a/b/2', 'c/1'].map(listedKey);
+    for (const key of keys) await store.put(key, [Buffer.from('x')], createOnly);
+    writeFileSync(`${root}/c/foreign`, '');
+    await store.remove(keys, call);
+    expect(readdirSync(root)).toEqual(['c']);
+    await store.remove([listedKey('c/foreign')], call);
+    expect(existsSync(root)).toBe(true);
+  });
+
+  it('lists through a linked folder, survives a circle of links and files whose names are not UTF-8', async () => {
+    mkdirSync(`${root}/elsewhere`);
+    symlinkSync('elsewhere', `${root}/wal_005`);
+    symlinkSync('..', `${root}/elsewhere/circle`);
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/elsewhere/`), Buffer.from([0xff, 0xfe])]), '');
+    writeFileSync(`${root}/elsewhere/a.lzo`, 'x');
+    const keys = [];
+    for await (const page of store.list('wal_005/a', call)) keys.push(...page.map((info) => info.key));
+    expect(keys).toEqual(['wal_005/a.lzo']);
+  });
+
+  it('names the file and the remedy when it may not write', async () => {
+    if (process.getuid?.() === 0) {
+      mkdirSync(`${root}/wal_005`);
+      writeFileSync(`${root}/blocked`, '');
+      const blocked = createFileStore(`${root}/blocked`);
+      await expect(blocked.put(walKey('x'), [Buffer.from('x')], createOnly)).rejects.toThrow(
+        'could not store a file',
+      );
+      return;
+    }
+    chmodSync(root, 0o500);
+    await expect(store.put(walKey('x'), [Buffer.from('x')], createOnly)).rejects.toMatchObject({
+      message: 'could not store a file',
+      hint: 'The user who runs wal-e needs read and write permission on the storage prefix.',
+    });
+    chmodSync(root, 0o700);
+  });
+
+  it('reports a file that is cut while it is read', async () => {
+    const key = walKey('x');
+    await store.put(key, [new Uint8Array(3 * 1024 * 1024)], createOnly);
+    const found = await store.get(key, call);
+    execFileSync('truncate', ['-s', '100', `${root}/wal_005/x.lzo`]);
+    await expect(contents(found)).rejects.toThrow('became shorter');
+  });
+
+  it('leaves an object that somebody holds by another name unharmed', async () => {
+    writeFileSync(`${root}/original`, 'bytes');
+    mkdirSync(`${root}/wal_005`);
+    linkSync(`${root}/original`, `${root}/wal_005/x.lzo`);
+    expect(await store.put(walKey('x'), [Buffer.from('other')], createOnly)).toBe('exists');
+  });
+});
