@@ -22,7 +22,7 @@ const SENTINEL_SUFFIX = '_backup_stop_sentinel.json';
 const BACKUP_NAME = /^base_([0-9A-F]{24})_([0-9A-F]{8})$/;
 const WAL_KEY = /^wal_005\/([^/]+)\.lzo$/;
 const BACKUP_KEY =
-  /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/part_(\d+)\.tar\.lzo)$/;
+  /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/part_(\d{1,15})\.tar\.lzo)$/;
 
 /** What a key is; `unknown` keys are somebody else's and are left alone. */
 export type KeyKind =
