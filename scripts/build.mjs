@@ -2,8 +2,9 @@
 // worker entries, and the WebAssembly codec. esbuild can only split ES modules, so it splits first and a second pass
 // turns each chunk into CommonJS; dynamic imports become lazy requires.
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import asc from 'assemblyscript/asc';
 import { build, transform } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -50,5 +51,16 @@ for (const file of result.outputFiles) {
   });
   writeFileSync(file.path, code);
 }
+await compileCodec(join(staging, 'lzo1x.wasm'));
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(staging, join(root, 'dist'));
+
+async function compileCodec(target) {
+  const { error, stderr } = await asc.main([
+    join(root, 'assembly/lzo1x.ts'),
+    ...['--baseDir', join(root, 'assembly'), '--outFile', relative(join(root, 'assembly'), target)],
+    ...['-O3', '--converge', '--noAssert', '--runtime', 'stub', '--enable', 'simd,bulk-memory'],
+    ...['--initialMemory', '10', '--maximumMemory', '10'],
+  ]);
+  if (error) throw new Error(`the codec does not compile\n${stderr}`, { cause: error });
+}

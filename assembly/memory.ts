@@ -1,0 +1,19 @@
+/**
+ * The whole memory of the codec, at fixed addresses: WebAssembly stops only an access outside of all memory, so each
+ * function checks its own bounds, and every buffer is followed by SLACK bytes that a copy in wide steps may overrun.
+ *
+ *   TABLE   hash table of the compressor: 2^14 addresses of 32 bits
+ *   PLAIN   one block of plain data, at most 256 KiB, behind room for a block header
+ *   PACKED  the same block compressed, also behind room for a block header
+ */
+export const TABLE_BITS: u32 = 14;
+export const TABLE_BYTES: usize = 4 << TABLE_BITS;
+export const SLACK: usize = 64;
+const HEADER_ROOM: usize = 64;
+
+export const TABLE: usize = 0;
+export const BLOCK_BYTES: usize = 256 * 1024;
+export const PLAIN: usize = TABLE + TABLE_BYTES + HEADER_ROOM;
+export const PACKED: usize = PLAIN + BLOCK_BYTES + SLACK + HEADER_ROOM;
+/** LZO1X grows data that does not compress by at most one byte in sixteen, and a few. */
+export const PACKED_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 16 + SLACK;

@@ -1,0 +1,13 @@
+import { DataError } from '../errors.ts';
+
+/** `at`: position in the compressed data, in bytes from its start. */
+export function damaged(what: string, at: number): DataError {
+  return new DataError('the compressed data is damaged', { detail: `${what}, at byte ${at}` });
+}
+
+export function unsupported(what: string, at: number): DataError {
+  return new DataError('the compressed data has a form that is not supported', {
+    detail: `${what}, at byte ${at}`,
+    hint: 'decompress it with lzop and compress it again without options',
+  });
+}

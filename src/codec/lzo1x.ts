@@ -1,0 +1,59 @@
+/**
+ * The codec's WebAssembly module (`assembly/`), loaded when it is first used. There is one for each thread; every call
+ * is synchronous and leaves nothing in the module's memory that a later call relies on, so all streams share it.
+ */
+import { readFileSync } from 'node:fs';
+import { programFile } from '../program.ts';
+
+/** Bytes of plain data in a full block: what lzop writes, and the most that we write or read. */
+export const BLOCK_BYTES = 256 * 1024;
+
+export interface Lzo1x {
+  /** All of the module's memory, which never grows. */
+  readonly memory: Uint8Array;
+  readonly view: DataView;
+  /** Address of one block of plain data; `HEADER_ROOM` bytes in front of it and of `packed` are free to use. */
+  readonly plain: number;
+  /** Address of the same block compressed. */
+  readonly packed: number;
+  /** Compresses `length` bytes at `plain` to `packed`; returns the compressed length. */
+  compress(length: number): number;
+  /** Decompresses from `packed` to `plain`, where exactly `plainLength` bytes must come out. Returns 0 or a negative fault. */
+  decompress(packedLength: number, plainLength: number): number;
+  /** Where in the compressed block the last `decompress` failed. */
+  faultOffset(): number;
+  adler32(address: number, length: number): number;
+}
+
+let loaded: Lzo1x | undefined;
+
+export function lzo1x(): Lzo1x {
+  loaded ??= load(readFileSync(programFile('lzo1x.wasm')));
+  return loaded;
+}
+
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  readonly PLAIN: WebAssembly.Global;
+  readonly PACKED: WebAssembly.Global;
+  readonly faultOffset: WebAssembly.Global;
+  compress(length: number): number;
+  decompress(packedLength: number, plainLength: number): number;
+  adler32(address: number, length: number): number;
+}
+
+function load(code: Uint8Array): Lzo1x {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(code));
+  // Built from our own sources together with this file: the one place where the module's shape is taken as given.
+  const made = instance.exports as Exports;
+  return {
+    memory: new Uint8Array(made.memory.buffer),
+    view: new DataView(made.memory.buffer),
+    plain: made.PLAIN.value,
+    packed: made.PACKED.value,
+    compress: made.compress,
+    decompress: made.decompress,
+    faultOffset: () => made.faultOffset.value,
+    adler32: (address, length) => made.adler32(address, length) >>> 0,
+  };
+}
