@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { decodeLzop, LzopDecoder } from '../../src/codec/decoder.ts';
+import { compress, decompress, hasLzop, lzop } from '../harness/lzop.ts';
+import { noise, patchwork, words, zeros } from '../harness/samples.ts';
+
+const GOLDEN = new URL('../../fixtures/golden/seg1/archive/', import.meta.url).pathname;
+
+/** Every way to write a file that lzop has. */
+const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((level) => `-${level}`);
+const CHECKSUMS = [[], ['-F'], ['-CC'], ['--crc32'], ['--crc32', '-CC'], ['-F', '-CC']];
+const FILTERS = [1, 2, 3, 4, 7, 16].map((filter) => `--filter=${filter}`);
+
+describe.skipIf(!hasLzop)('what lzop writes is read', () => {
+  const plain = Buffer.concat([
+    words(300_000, 1),
+    patchwork(300_000, 2),
+    noise(300_000, 3),
+    zeros(300_000),
+    noise(13, 4),
+  ]);
+
+  test.each(LEVELS)('at level %s with every choice of checksums', (level) => {
+    for (const checksums of CHECKSUMS) {
+      expect(decompress(lzop(['-c', level, ...checksums], plain)).equals(plain), checksums.join(' ')).toBe(
+        true,
+      );
+    }
+  });
+
+  test.each(FILTERS)('with %s', (filter) => {
+    expect(decompress(lzop(['-c', filter], plain)).equals(plain)).toBe(true);
+    expect(decompress(lzop(['-c', filter, '-9', '--crc32'], plain)).equals(plain)).toBe(true);
+  });
+});
+
+describe('a file that lzop made for the original', () => {
+  const objects = readdirSync(GOLDEN, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.lzo'),
+  );
+
+  test('is there to be tested', () => {
+    expect(objects).toHaveLength(8);
+  });
+
+  test.each(objects)('%s is read, and packed again by us is not larger', (name) => {
+    const packed = readFileSync(join(GOLDEN, name));
+    const plain = decompress(packed);
+    if (/wal_005.[0-9A-F]{24}.lzo$/.test(name)) expect(plain).toHaveLength(1024 * 1024);
+    if (hasLzop) expect(lzop(['-d'], packed).equals(plain)).toBe(true);
+    expect(decompress(packed, 1000).equals(plain)).toBe(true);
+    expect(compress(plain).length).toBeLessThanOrEqual(packed.length);
+  });
+});
+
+describe('a file in chunks', () => {
+  test('of any size gives the same bytes', () => {
+    const plain = Buffer.concat([words(20_000, 1), noise(300_000, 2), words(10, 3)]);
+    const packed = compress(plain);
+    for (const chunkBytes of [1, 2, 3, 7, 37, 38, 39, 4096, 65_536, packed.length - 1]) {
+      expect(decompress(packed, chunkBytes).equals(plain), `chunks of ${chunkBytes}`).toBe(true);
+    }
+  });
+
+  test('is decoded as it arrives: a block is there as soon as its last byte is', () => {
+    const packed = compress(noise(1000, 1));
+    const decoder = new LzopDecoder();
+    expect([...decoder.push(packed.subarray(0, 38 + 12 + 999))]).toEqual([]);
+    expect([...decoder.push(packed.subarray(38 + 12 + 999, 38 + 12 + 1000))]).toHaveLength(1);
+  });
+
+  test('gives blocks that stay as they are, or views that the next one overwrites', () => {
+    const packed = compress(Buffer.concat([zeros(262_144), noise(262_144, 1)]));
+    const kept = [...new LzopDecoder().push(packed)];
+    expect(kept[0]?.every((byte) => byte === 0)).toBe(true);
+    const views = [...new LzopDecoder().pushViews(packed)];
+    expect(Buffer.compare(views[0] ?? zeros(1), views[1] ?? zeros(2))).toBe(0);
+  });
+});
+
+describe('decodeLzop', () => {
+  test('decodes an async source', async () => {
+    const plain = patchwork(600_000, 1);
+    const packed = compress(plain);
+    async function* source() {
+      for (let at = 0; at < packed.length; at += 10_000) yield packed.subarray(at, at + 10_000);
+    }
+    const pieces: Uint8Array[] = [];
+    for await (const piece of decodeLzop(source())) pieces.push(piece);
+    expect(Buffer.concat(pieces).equals(plain)).toBe(true);
+  });
+});
