@@ -1,0 +1,18 @@
+/** One interface for the codec, wherever it runs. */
+import { decodeLzop } from './decoder.ts';
+import { encodeLzop } from './encoder.ts';
+import type { LzopHeader } from './header.ts';
+
+export interface Codec {
+  /** The pieces of one lzop file, which can be kept. `plain` must not change a chunk before it is asked for the next. */
+  encode(
+    plain: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    header: LzopHeader,
+  ): AsyncGenerator<Uint8Array>;
+  /** The plain data of one lzop file, in pieces that can be kept. Throws DataError. */
+  decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** On the calling thread: right for a single segment, since a worker costs more to start than a segment to compress. */
+export const inlineCodec: Codec = { encode: encodeLzop, decode: decodeLzop, close: async () => {} };

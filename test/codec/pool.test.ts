@@ -1,0 +1,143 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Codec } from '../../src/codec/codec.ts';
+import { createCodecPool } from '../../src/codec/pool.ts';
+import { compress, NO_FILE } from '../harness/lzop.ts';
+import { poll } from '../harness/poll.ts';
+import { noise, patchwork, words } from '../harness/samples.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+let pool: Codec | undefined;
+let threadsBefore = 0;
+
+function open(size: number, signal = new AbortController().signal): Codec {
+  threadsBefore = threadsAlive();
+  pool = createCodecPool({ size, signal });
+  return pool;
+}
+
+afterEach(async () => {
+  await pool?.close();
+  await poll('the threads of the pool to end', () => threadsAlive() <= threadsBefore);
+});
+
+describe.each([1, 2, 5])('a pool of %i threads', (size) => {
+  test('makes the same file as the calling thread, and reads it', async () => {
+    const codec = open(size);
+    for (const length of [0, 1, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 9 * MEBIBYTE + 12_345]) {
+      const plain = Buffer.concat([words(length >> 1, 1), patchwork(length - (length >> 1), 2)]);
+      const packed = await gather(codec.encode(chunks(plain, 100_000), NO_FILE));
+      expect(packed.equals(compress(plain)), `${length} bytes`).toBe(true);
+      const back = await gather(codec.decode(chunks(packed, 65_536)));
+      expect(back.equals(plain), `${length} bytes`).toBe(true);
+    }
+  });
+
+  test('serves several streams at once without mixing them', async () => {
+    const codec = open(size);
+    const plains = [1, 2, 3, 4, 5].map((seed) => patchwork(3 * MEBIBYTE + seed, seed));
+    const backs = await Promise.all(
+      plains.map((plain) => gather(codec.decode(codec.encode(chunks(plain, 300_000), NO_FILE)))),
+    );
+    expect(backs.map((back, index) => back.equals(plains[index] ?? back.subarray(1)))).toEqual(
+      Array(5).fill(true),
+    );
+  });
+});
+
+describe('a pool', () => {
+  test('reads ahead only as far as keeps its threads busy', async () => {
+    const codec = open(2);
+    let asked = 0;
+    function* endless() {
+      for (;;) {
+        asked += 1;
+        yield noise(MEBIBYTE, asked);
+      }
+    }
+    const pieces = codec.encode(endless(), NO_FILE);
+    for (let taken = 0; taken < 10; taken += 1) await pieces.next();
+    expect(asked).toBeLessThanOrEqual(10 + 4);
+    await pieces.return(undefined);
+  });
+
+  test('reports damage with its byte, and goes on to serve other streams', async () => {
+    const codec = open(2);
+    const plain = words(5 * MEBIBYTE, 1);
+    const packed = compress(plain);
+    const broken = Buffer.from(packed);
+    const at = packed.length - 100;
+    broken[at] = (broken[at] ?? 0) ^ 1;
+    await expect(gather(codec.decode(chunks(broken, 65_536)))).rejects.toMatchObject({
+      name: 'DataError',
+      detail: expect.stringMatching(/, at byte \d{6,}$/),
+    });
+    expect((await gather(codec.decode(chunks(packed, 65_536)))).equals(plain)).toBe(true);
+  });
+
+  test('says that the end is missing', async () => {
+    const packed = compress(words(3 * MEBIBYTE, 1));
+    const reading = gather(open(2).decode(chunks(packed.subarray(0, -4), 65_536)));
+    await expect(reading).rejects.toMatchObject({ detail: expect.stringContaining('end marker is missing') });
+  });
+
+  test('runs its jobs on as many threads as it was asked for', async () => {
+    const codec = open(3);
+    await gather(codec.encode([noise(10 * MEBIBYTE, 1)], NO_FILE));
+    if (threadsBefore > 0) expect(threadsAlive()).toBe(threadsBefore + 3);
+  });
+
+  test('passes on an error of its source', async () => {
+    async function* failing() {
+      yield noise(3 * MEBIBYTE, 1);
+      throw new Error('the disk is gone');
+    }
+    await expect(gather(open(2).encode(failing(), NO_FILE))).rejects.toThrow('the disk is gone');
+  });
+
+  test('ends its threads and its streams when the signal aborts', async () => {
+    const controller = new AbortController();
+    const codec = open(2, controller.signal);
+    const pieces = codec.encode(forever(), NO_FILE);
+    for (let taken = 0; taken < 5; taken += 1) await pieces.next();
+    controller.abort(new Error('enough'));
+    await expect(drain(pieces)).rejects.toThrow('enough');
+  });
+
+  test('is refused with a signal that has aborted already', () => {
+    expect(() => open(2, AbortSignal.abort(new Error('too late')))).toThrow('too late');
+  });
+
+  test('rejects what is still running, and whatever comes after, when it is closed', async () => {
+    const codec = open(1);
+    const pieces = codec.encode(forever(), NO_FILE);
+    for (let taken = 0; taken < 3; taken += 1) await pieces.next();
+    await codec.close();
+    await expect(drain(pieces)).rejects.toThrow('closed');
+    await expect(gather(codec.encode([noise(10, 1)], NO_FILE))).rejects.toThrow('closed');
+  });
+});
+
+function* forever(): Generator<Uint8Array> {
+  for (let seed = 1; ; seed += 1) yield noise(MEBIBYTE, seed);
+}
+
+async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function gather(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return Buffer.concat(all);
+}
+
+async function drain(pieces: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of pieces);
+}
+
+/** Threads of this process, where the system tells. */
+function threadsAlive(): number {
+  return existsSync('/proc/self/task') ? readdirSync('/proc/self/task').length : 0;
+}
