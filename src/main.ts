@@ -1,4 +1,129 @@
-/** Entry of the program. */
+/** Entry of the program: the only place that reads process.env, turns errors into text and status, and exits. */
+import type { Command } from './cli/command.ts';
+import { commands } from './cli/commands.ts';
+import { readEnvdir } from './cli/envdir.ts';
+import { globalOptions } from './cli/global-options.ts';
+import { type Globals, readGlobals } from './cli/globals.ts';
+import { readWords, type Words } from './cli/grammar.ts';
+import { type Interruption, watchSignals } from './cli/interruption.ts';
+import { createPrinter, OutputClosedError } from './cli/output.ts';
+import { noCommand, usageLine } from './cli/usage.ts';
+import { commandValues } from './cli/values.ts';
+import type { Context } from './commands/context.ts';
+import { UsageError, UserError } from './errors.ts';
+import { type OpenLog, openLog } from './log/open.ts';
+import { writeStandardError } from './log/standard-error.ts';
 import { VERSION } from './program.ts';
+import { prefixText, storagePrefix } from './settings/prefix.ts';
+import type { Settings } from './settings/settings.ts';
+import type { Store } from './store/store.ts';
 
-process.stdout.write(`${VERSION}\n`);
+const UNEXPECTED_STATUS = 2;
+const CLOSE_MS = 1000;
+
+/** One run of the program: what is opened for it is closed by it. */
+class Session {
+  readonly #interruption: Interruption;
+  #log: OpenLog;
+  #store: Promise<Store> | undefined;
+  #words: Words | undefined;
+
+  constructor() {
+    this.#log = openLog(process.env, false);
+    this.#interruption = watchSignals(process.env.WALE_HANGUP_IGNORED === '1', (status) =>
+      process.exit(status),
+    );
+    process.on('uncaughtException', (error) => void this.#end(this.#failed(error)));
+  }
+
+  async run(argv: readonly string[]): Promise<void> {
+    let status: number;
+    try {
+      status = await this.#dispatch(argv);
+    } catch (error) {
+      status = this.#failed(error);
+    }
+    await this.#end(status);
+  }
+
+  async #dispatch(argv: readonly string[]): Promise<number> {
+    const words = readWords(argv, commands, globalOptions);
+    this.#words = words;
+    const globals = readGlobals(words);
+    const print = createPrinter((text) => this.#log.redact(text));
+    if (globals.help) {
+      const { helpText } = await import('./cli/operator.ts');
+      await print(await helpText(words.path, { commands, globals: globalOptions }));
+      return 0;
+    }
+    if (globals.version) {
+      await print(`${VERSION}\n`);
+      return 0;
+    }
+    const settings = this.#readSettings(globals);
+    if (words.command === undefined) {
+      if (words.path.length === 0) prefixText(settings);
+      throw noCommand(words, commands);
+    }
+    return this.#runCommand(words.command, words, this.#context(settings, print));
+  }
+
+  async #runCommand(command: Command, words: Words, context: Context): Promise<number> {
+    if (command.quick) return command.run(commandValues(command, words), context);
+    const { operatorValues } = await import('./cli/operator.ts');
+    const values = await operatorValues(words, { commands, globals: globalOptions });
+    context.log.info('starting WAL-E', { detail: `The subcommand is "${words.path.join(' ')}".` });
+    return command.run(values, context);
+  }
+
+  /** Child processes and the AWS SDK's credential chain see an envdir's variables too. */
+  #readSettings({ envdir, options }: Globals): Settings {
+    if (envdir !== undefined) {
+      for (const [name, value] of readEnvdir(envdir)) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+    const environment = { ...process.env };
+    this.#log = openLog(environment, options.terse === true);
+    return { environment, options };
+  }
+
+  #context(settings: Settings, print: Context['print']): Context {
+    return {
+      settings,
+      log: this.#log.log,
+      signal: this.#interruption.signal,
+      print,
+      openStore: () => {
+        this.#store ??= import('./store/open.ts').then(({ openStore }) =>
+          openStore(storagePrefix(settings), settings),
+        );
+        return this.#store;
+      },
+    };
+  }
+
+  /** Says what failed and returns the exit status. */
+  #failed(error: unknown): number {
+    const { aborted, reason } = this.#interruption.signal;
+    if (error instanceof OutputClosedError) return error.exitStatus;
+    if (error instanceof UsageError && this.#log.format === 'text') {
+      writeStandardError(`${this.#log.redact(usageLine(error, this.#words?.path ?? []))}\n`);
+      return error.exitStatus;
+    }
+    // What an abort looks like where it was noticed does not matter: its reason does.
+    const cause = aborted && !(error instanceof UserError) ? reason : error;
+    this.#log.log.failure(cause);
+    return cause instanceof UserError ? cause.exitStatus : UNEXPECTED_STATUS;
+  }
+
+  async #end(status: number): Promise<never> {
+    const store = this.#store?.then((opened) => opened.close());
+    await Promise.race([store?.catch(() => undefined), new Promise((done) => setTimeout(done, CLOSE_MS))]);
+    await this.#log.close();
+    process.exit(status);
+  }
+}
+
+void new Session().run(process.argv.slice(2));

@@ -1,0 +1,48 @@
+/** Keeps secrets out of everything that is written: values of variables that hold one, and what addresses carry. */
+import type { LogRecord } from '../log.ts';
+import type { Environment } from '../settings/settings.ts';
+
+const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PASSPHRASE|ACCESS_KEY$/i;
+/** Where a secret is to be found is none: AWS_WEB_IDENTITY_TOKEN_FILE. */
+const PLACE_NAME = /(?:FILE|PATH|DIR|URI|URL|ENDPOINT)$/i;
+/** Masking a shorter text would hit innocent words, and so tell the secret. */
+const SHORTEST = 4;
+const USER_AND_PASSWORD = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"']*:[^\s/@"']*@/gi;
+const SIGNATURE = /\b(X-Amz-(?:Signature|Security-Token|Credential)|Signature|sig)=[^&\s"'<]+/gi;
+const MASK = '***';
+
+export type Redact = (text: string) => string;
+
+/** The environment is read when the function is made. */
+export function createRedaction(environment: Environment): Redact {
+  const secrets = Object.entries(environment)
+    .filter(([name, value]) => value !== undefined && SECRET_NAME.test(name) && !PLACE_NAME.test(name))
+    .flatMap(([, value = '']) => [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])
+    .filter((value) => value.length >= SHORTEST)
+    .sort((a, b) => b.length - a.length);
+  return (text) => {
+    let clean = text.replace(USER_AND_PASSWORD, `$1${MASK}@`).replace(SIGNATURE, `$1=${MASK}`);
+    for (const secret of secrets) clean = clean.replaceAll(secret, MASK);
+    return clean;
+  };
+}
+
+/** Field by field, so that every form of the log is clean. */
+export function redactRecord(record: LogRecord, redact: Redact): LogRecord {
+  const { detail, hint, structured } = record;
+  return {
+    ...record,
+    message: redact(record.message),
+    detail: detail === undefined ? undefined : redact(detail),
+    hint: hint === undefined ? undefined : redact(hint),
+    structured:
+      structured === undefined
+        ? undefined
+        : Object.fromEntries(
+            Object.entries(structured).map(([key, value]) => [
+              key,
+              typeof value === 'string' ? redact(value) : value,
+            ]),
+          ),
+  };
+}
