@@ -1,56 +1,55 @@
 // Builds dist/: the program as a few CommonJS files (they start faster than ES modules: docs/performance.md), the
-// worker entries, and the WebAssembly codec. esbuild can only split ES modules, so it splits first and a second pass
-// turns each chunk into CommonJS; dynamic imports become lazy requires.
+// worker entries and the WebAssembly codec. esbuild can only split ES modules, so it splits first; pack.mjs turns the
+// chunks into CommonJS, dynamic imports into lazy requires.
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
-import { build, transform } from 'esbuild';
+import { build } from 'esbuild';
+import { pack } from './pack.mjs';
+
+// What a start of `wal-push` or `wal-fetch` on the file store needs.
+const HOT = ['src/commands/version.ts', 'src/store/open.ts', 'src/store/file.ts'];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const staging = join(root, `dist.${process.pid}`);
 
-const workers = readdirSync(join(root, 'src'), { recursive: true })
-  .filter((name) => name.endsWith('.worker.ts'))
-  .map((name) => join(root, 'src', name));
-
-const result = await build({
+const shared = {
   absWorkingDir: root,
-  entryPoints: [join(root, 'src/main.ts'), ...workers].map((path) => ({
-    in: path,
-    out: path.slice(path.lastIndexOf('/') + 1, -3),
-  })),
   outdir: staging,
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  minify: true,
-  keepNames: true,
+  // Names are kept as they are, so that the stack of an unexpected error can be read.
+  minifySyntax: true,
+  minifyWhitespace: true,
   legalComments: 'none',
   define: { __WALE_VERSION__: JSON.stringify(version) },
   outExtension: { '.js': '.cjs' },
   external: ['pg-native'],
+  metafile: true,
+};
+
+const program = await build({
+  ...shared,
+  entryPoints: ['src/main.ts'],
+  format: 'esm',
+  splitting: true,
   write: false,
 });
-
 mkdirSync(staging, { recursive: true });
-for (const file of result.outputFiles) {
-  const { code } = await transform(file.text, {
-    format: 'cjs',
-    platform: 'node',
-    target: 'node20.19',
-    minify: true,
-    define: { 'import.meta.url': '__walModuleUrl' },
-    supported: { 'dynamic-import': false },
-    banner: file.text.includes('import.meta.url')
-      ? 'const __walModuleUrl = require("node:url").pathToFileURL(__filename).href;'
-      : '',
-  });
-  writeFileSync(file.path, code);
-}
+for (const [name, code] of await pack(program, HOT)) writeFileSync(join(staging, name), code);
+// A worker thread has its own copy of every module, so nothing is gained by sharing chunks with the program.
+await build({
+  ...shared,
+  entryPoints: readdirSync(join(root, 'src'), { recursive: true })
+    .filter((name) => name.endsWith('.worker.ts'))
+    .map((name) => ({ in: join('src', name), out: basename(name, '.ts') })),
+  format: 'cjs',
+  define: { ...shared.define, 'import.meta.url': '$url' },
+  banner: { js: 'const $url = require("node:url").pathToFileURL(__filename).href;' },
+});
 await compileCodec(join(staging, 'lzo1x.wasm'));
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(staging, join(root, 'dist'));
