@@ -9,7 +9,13 @@ import { build } from 'esbuild';
 import { pack } from './pack.mjs';
 
 // What a start of `wal-push` or `wal-fetch` on the file store needs.
-const HOT = ['src/commands/version.ts', 'src/store/open.ts', 'src/store/file.ts'];
+const HOT = [
+  'src/commands/version.ts',
+  'src/store/open.ts',
+  'src/store/file.ts',
+  'src/commands/wal-push.ts',
+  'src/wal/push.ts',
+];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));

@@ -1,0 +1,54 @@
+/**
+ * `wal-push PATH`, PostgreSQL's archive_command: exit 0 means that this file is durably in the archive. Segments that
+ * wait beside it go along; what is done about them is in docs/wal-push.md.
+ */
+import { UserError } from '../errors.ts';
+import { archiveAddress } from '../settings/archive-address.ts';
+import { gpgKeyId } from '../settings/gpg.ts';
+import { isNoted } from '../wal/pushed-notes.ts';
+import { waitingNeighbours } from '../wal/waiting.ts';
+import { statWalFile } from '../wal/wal-file.ts';
+import type { Context } from './context.ts';
+
+export interface WalPushArguments {
+  readonly walSegment: string;
+  readonly poolSize: number;
+  /** Tell PostgreSQL that neighbours are archived: always, never, or (undefined) where it is proven to be safe. */
+  readonly markDone?: boolean | undefined;
+}
+
+const LOGGER = 'wal_e.worker.upload';
+
+/** What would make PostgreSQL's archiver give up and restart: exit statuses above 125. */
+const MOST_FOR_ARCHIVER = 125;
+
+export async function run(args: WalPushArguments, context: Context): Promise<number> {
+  try {
+    await push(args, context);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UserError) || error.exitStatus <= MOST_FOR_ARCHIVER) throw error;
+    context.log.failure(error);
+    return 1;
+  }
+}
+
+async function push(args: WalPushArguments, context: Context): Promise<void> {
+  const { settings, signal } = context;
+  const log = context.log.named(LOGGER);
+  const file = statWalFile(args.walSegment);
+  const archive = archiveAddress(settings);
+  if (isNoted(file, archive)) {
+    log.info('the segment was archived together with an earlier one', {
+      structured: { action: 'push-wal', seg: file.name, state: 'complete' },
+    });
+    return;
+  }
+  const neighbours = args.poolSize > 1 ? waitingNeighbours(file, args.poolSize - 1, archive) : [];
+  const [{ pushWalFile }, store] = await Promise.all([import('../wal/push.ts'), context.openStore()]);
+  const target = { store, log, gpgKeyId: gpgKeyId(settings), signal };
+  if (neighbours.length === 0) return pushWalFile(file, target);
+  const { pushWithNeighbours } = await import('../wal/neighbours.ts');
+  const searchPath = settings.environment.PATH;
+  await pushWithNeighbours(file, neighbours, target, { archive, markDone: args.markDone, searchPath });
+}

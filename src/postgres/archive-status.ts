@@ -1,0 +1,44 @@
+/**
+ * `pg_wal/archive_status`: PostgreSQL's list of what is to be archived. `X.ready` asks for X, `X.done` lets it be
+ * recycled (PostgreSQL: pgarch.c, xlogarchive.c).
+ */
+import { readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { walFileKind } from './segment.ts';
+
+const FOLDER = 'archive_status';
+const READY = '.ready';
+
+/** Names of the segments (no history or backup files) that wait, oldest name first; none without that folder. */
+export function readySegments(walDirectory: string): string[] {
+  return entries(join(walDirectory, FOLDER))
+    .filter((entry) => entry.endsWith(READY))
+    .map((entry) => entry.slice(0, -READY.length))
+    .filter((name) => walFileKind(name) === 'segment')
+    .sort();
+}
+
+/** Tells PostgreSQL that the segment is archived. False when it no longer asks for it. */
+export function markDone(walDirectory: string, name: string): boolean {
+  const status = join(walDirectory, FOLDER, name);
+  try {
+    renameSync(`${status}${READY}`, `${status}.done`);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

@@ -1,0 +1,116 @@
+/**
+ * The named segment and the neighbours that wait with it, side by side. Packing is what costs, so there is a lane for
+ * each thread that packs; puts run beside it, as many as their compressed bytes fit in memory.
+ */
+import { availableParallelism } from 'node:os';
+import { UserError } from '../errors.ts';
+import { MAX_PACKED_AT_ONCE } from './pack.ts';
+import { createPackers, type Packer } from './packers.ts';
+import { type PushContext, pushWalFile } from './push.ts';
+import type { WalFile } from './wal-file.ts';
+
+export interface PoolEvents {
+  /** The neighbour's object is durable. */
+  pushed(neighbour: WalFile): void;
+  failed(neighbour: WalFile, error: unknown): void;
+}
+
+/** More threads than this would take the database's cores. */
+const MOST_LANES = 4;
+/** With fewer files the start of a thread costs more than it saves. */
+const FILES_PER_LANE = 5;
+/** Streams (encryption, or segments too large to be packed at once) at a time. */
+const STREAM_LANES = 2;
+/** A lane goes on packing while finished objects that wait for the store hold less than this. */
+const HELD_BYTES = 24 * 1024 * 1024;
+/** How long the neighbours may take after the named one is done: PostgreSQL waits for our exit. */
+const NEIGHBOUR_MS = 30_000;
+
+/** Resolves when `named` is durable and the neighbours have settled; rejects with the failure of `named` only. */
+export async function pushPool(
+  named: WalFile,
+  neighbours: readonly WalFile[],
+  context: PushContext,
+  events: PoolEvents,
+): Promise<void> {
+  const files = [named, ...neighbours];
+  const streamed = context.gpgKeyId !== undefined || named.size > MAX_PACKED_AT_ONCE;
+  const width = Math.min(availableParallelism(), MOST_LANES, Math.ceil(files.length / FILES_PER_LANE));
+  const packers = createPackers(streamed ? 1 : width);
+  try {
+    const pool = new Pool(named, files, context, events);
+    const lanes = streamed ? Array.from({ length: STREAM_LANES }, () => packers[0]) : packers;
+    await Promise.all(lanes.map((packer) => packer && pool.lane(packer)));
+    await pool.settled();
+  } finally {
+    await Promise.all(packers.map((packer) => packer.close()));
+  }
+}
+
+class Pool {
+  readonly #named: WalFile;
+  readonly #queue: WalFile[];
+  readonly #context: PushContext;
+  readonly #events: PoolEvents;
+  readonly #stop = new AbortController();
+  readonly #puts = new Set<Promise<void>>();
+  #held = 0;
+  #grace: NodeJS.Timeout | undefined;
+
+  constructor(named: WalFile, files: readonly WalFile[], context: PushContext, events: PoolEvents) {
+    this.#named = named;
+    this.#queue = [...files];
+    this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#stop.signal]) };
+    this.#events = events;
+  }
+
+  /** Takes file after file until none is left or the pool was stopped. */
+  async lane(packer: Packer): Promise<void> {
+    for (;;) {
+      while (this.#held >= HELD_BYTES) await Promise.race(this.#puts);
+      const file = this.#context.signal.aborted ? undefined : this.#queue.shift();
+      if (file === undefined) return;
+      if (this.#isStreamed(file)) await this.#settle(file, pushWalFile(file, this.#context));
+      else await this.#packAndPut(file, packer);
+    }
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#puts);
+    clearTimeout(this.#grace);
+    this.#context.signal.throwIfAborted();
+  }
+
+  async #packAndPut(file: WalFile, packer: Packer): Promise<void> {
+    try {
+      const { bytes, release } = await packer.pack(file);
+      this.#held += bytes.length;
+      const put = this.#settle(file, pushWalFile(file, this.#context, bytes)).finally(() => {
+        this.#held -= bytes.length;
+        this.#puts.delete(put);
+        release();
+      });
+      this.#puts.add(put);
+    } catch (error) {
+      await this.#settle(file, Promise.reject(error));
+    }
+  }
+
+  /** Never rejects: the named file's failure stops the pool, a neighbour's is only told. */
+  async #settle(file: WalFile, push: Promise<void>): Promise<void> {
+    try {
+      await push;
+      if (file === this.#named) this.#grace = setTimeout(() => this.#stop.abort(LATE), NEIGHBOUR_MS);
+      else this.#events.pushed(file);
+    } catch (error) {
+      if (file === this.#named) this.#stop.abort(error);
+      else this.#events.failed(file, error);
+    }
+  }
+
+  #isStreamed(file: WalFile): boolean {
+    return this.#context.gpgKeyId !== undefined || file.size > MAX_PACKED_AT_ONCE;
+  }
+}
+
+const LATE = new UserError(`not archived within ${NEIGHBOUR_MS / 1000} s after the file that was asked for`);

@@ -1,0 +1,137 @@
+/** One WAL file into the archive: never over another content, and with success only when it is durably there. */
+import { walKey } from '../archive/layout.ts';
+import { encrypt } from '../crypt/gpg.ts';
+import { DataError, UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { type Body, type Store, urlOf } from '../store/store.ts';
+import { holdsSameContent } from './compare.ts';
+import { MAX_PACKED_AT_ONCE, packStream, packWalFile } from './pack.ts';
+import type { WalFile } from './wal-file.ts';
+
+export interface PushContext {
+  readonly store: Store;
+  readonly log: Log;
+  /** Objects are encrypted to this key. */
+  readonly gpgKeyId: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the object is durable. `packed`: the file's lzop form, where somebody made it already. */
+export async function pushWalFile(file: WalFile, context: PushContext, packed?: Uint8Array): Promise<void> {
+  const { store, log, signal } = context;
+  const key = walKey(file.name);
+  const url = urlOf(store, key);
+  const fields = { action: 'push-wal', key: url, prefix: pathPrefix(store), seg: file.name };
+  log.info('begin archiving a file', {
+    detail: `Uploading "${file.path}" to "${url}".`,
+    structured: { ...fields, state: 'begin' },
+  });
+  const started = performance.now();
+  const { body, size } = packed === undefined ? await bodyOf(file, context) : bytesBody([packed]);
+  const result = await store.put(key, body, {
+    createOnly: true,
+    contentType: 'application/octet-stream',
+    signal,
+  });
+  if (result === 'exists') return acceptExisting(file, context);
+  const rate = formatRate(size(), performance.now() - started);
+  log.info('completed archiving to a file', {
+    detail: `Archiving to "${url}" complete at ${rate}KiB/s.`,
+    structured: { ...fields, rate, state: 'complete' },
+  });
+}
+
+/** The path of the prefix as the original logs it: no leading slash, one trailing slash. */
+export function pathPrefix(store: Store): string {
+  const path = store.url.replace(/^[a-z0-9]+:\/\/[^/]*\/?/, '');
+  return path === '' ? '' : `${path}/`;
+}
+
+interface SizedBody {
+  readonly body: Body;
+  /** Bytes, known when the body was consumed. */
+  readonly size: () => number;
+}
+
+async function bodyOf(file: WalFile, { gpgKeyId, signal }: PushContext): Promise<SizedBody> {
+  const small = file.size <= MAX_PACKED_AT_ONCE;
+  if (gpgKeyId === undefined) return small ? bytesBody([packWalFile(file)]) : streamBody(packStream(file));
+  const encrypted = encrypt(packStream(file), { keyId: gpgKeyId, signal });
+  return small ? bytesBody(await collect(encrypted)) : streamBody(encrypted);
+}
+
+function bytesBody(chunks: readonly Uint8Array[]): SizedBody {
+  return { body: chunks, size: () => chunks.reduce((sum, chunk) => sum + chunk.length, 0) };
+}
+
+async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const chunks = [];
+  for await (const chunk of source) chunks.push(chunk);
+  return chunks;
+}
+
+function streamBody(source: AsyncIterable<Uint8Array>): SizedBody {
+  let size = 0;
+  const counted = async function* () {
+    for await (const chunk of source) {
+      size += chunk.length;
+      yield chunk;
+    }
+  };
+  return { body: counted(), size: () => size };
+}
+
+/** PostgreSQL asks again after a crash between our success and its note of it: the same content is a success. */
+async function acceptExisting(file: WalFile, { store, log, signal }: PushContext): Promise<void> {
+  const key = walKey(file.name);
+  const url = urlOf(store, key);
+  const object = await store.get(key, { signal });
+  if (object === undefined) {
+    throw new UserError('an archived file disappeared while it was compared', { detail: `It was "${url}".` });
+  }
+  if (!(await isSame(object, file, url, signal))) {
+    throw new DataError('the archive holds another content under this name', {
+      detail: `The content of "${url}" is not that of "${file.path}". Nothing was changed.`,
+      hint: 'Do two servers archive to one prefix, or was this one restored and promoted without a new timeline? Give each server its own prefix.',
+    });
+  }
+  log.info('the file was archived before', {
+    detail: `The content of "${url}" is that of "${file.path}".`,
+    structured: {
+      action: 'push-wal',
+      key: url,
+      prefix: pathPrefix(store),
+      seg: file.name,
+      state: 'complete',
+    },
+  });
+}
+
+async function isSame(
+  object: Parameters<typeof holdsSameContent>[0],
+  file: WalFile,
+  url: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return await holdsSameContent(object, file, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError('the archive holds an object of this name that cannot be compared', {
+      detail: `"${url}" is there, and reading it failed: ${[error.message, error.detail].filter(Boolean).join(': ')}. Nothing was changed.`,
+      hint:
+        error.hint ??
+        `Look at the object; if it is worthless, remove it, and the next attempt stores "${file.path}".`,
+      cause: error,
+    });
+  }
+}
+
+/** Compressed KiB per second in the original's form, printf's %g. */
+export function formatRate(bytes: number, elapsedMs: number): string {
+  const rate = bytes / 1024 / Math.max(elapsedMs / 1000, 0.001);
+  const exponent = Math.floor(Math.log10(Math.max(rate, 1)));
+  if (exponent < 6) return String(Number(rate.toPrecision(6)));
+  return `${Number((rate / 10 ** exponent).toPrecision(6))}e+${String(exponent).padStart(2, '0')}`;
+}

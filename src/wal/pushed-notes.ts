@@ -1,0 +1,49 @@
+/**
+ * Our own notes of segments that were archived before PostgreSQL asked for them, in `pg_wal/.wal-e/pushed/`. A note
+ * holds for one file in one archive: it repeats the file's size, modification time and inode, and the storage prefix.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { WalFile } from './wal-file.ts';
+
+const FOLDER = join('.wal-e', 'pushed');
+
+/** Whether this very file was archived in this very archive. A note that cannot be read is none. */
+export function isNoted(file: WalFile, archive: string): boolean {
+  try {
+    return readFileSync(notePath(file), 'utf8') === noteText(file, archive);
+  } catch {
+    return false;
+  }
+}
+
+/** Needs no sync and no temporary name: a note that was torn by a crash equals no expected text. */
+export function writeNote(file: WalFile, archive: string): void {
+  mkdirSync(join(dirname(file.path), FOLDER), { recursive: true, mode: 0o700 });
+  writeFileSync(notePath(file), noteText(file, archive), { mode: 0o600 });
+}
+
+/** Removes the notes of segments that PostgreSQL no longer asks for: they are archived by its own books, or recycled. */
+export function sweepNotes(walDirectory: string, ready: readonly string[]): void {
+  const folder = join(walDirectory, FOLDER);
+  const wanted = new Set(ready);
+  for (const name of entries(folder)) {
+    if (!wanted.has(name)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function notePath(file: WalFile): string {
+  return join(dirname(file.path), FOLDER, file.name);
+}
+
+function noteText({ name, size, mtimeNs, inode }: WalFile, archive: string): string {
+  return `${name} ${size} ${mtimeNs} ${inode} ${JSON.stringify(archive)}\n`;
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
