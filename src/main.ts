@@ -65,7 +65,7 @@ class Session {
       if (words.path.length === 0) prefixText(settings);
       throw noCommand(words, commands);
     }
-    return this.#runCommand(words.command, words, this.#context(settings, print));
+    return this.#runCommand(words.command, words, this.#context(settings, print, words.command.quick));
   }
 
   async #runCommand(command: Command, words: Words, context: Context): Promise<number> {
@@ -89,15 +89,16 @@ class Session {
     return { environment, options };
   }
 
-  #context(settings: Settings, print: Context['print']): Context {
+  #context(settings: Settings, print: Context['print'], waitedFor: boolean): Context {
+    const { log } = this.#log;
     return {
       settings,
-      log: this.#log.log,
+      log,
       signal: this.#interruption.signal,
       print,
       openStore: () => {
         this.#store ??= import('./store/open.ts').then(({ openStore }) =>
-          openStore(storagePrefix(settings), settings),
+          openStore(storagePrefix(settings), settings, { log: log.named('wal_e.store'), waitedFor }),
         );
         return this.#store;
       },

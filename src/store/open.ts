@@ -1,11 +1,25 @@
 /** Opens the store that a storage prefix names; each store is loaded only when it is used. */
-import { SettingError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { StoragePrefix } from '../settings/prefix.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Store } from './store.ts';
 
-export async function openStore(prefix: StoragePrefix, _settings: Settings): Promise<Store> {
-  if (prefix.scheme === 's3') throw new SettingError('s3 is not built in yet');
-  const { createFileStore } = await import('./file.ts');
-  return createFileStore(prefix.path);
+export interface OpenOptions {
+  /** Hears of every attempt that failed and is repeated. */
+  readonly log: Log;
+  /** PostgreSQL waits for the command, which therefore has a deadline unless WALE_DEADLINE says otherwise. */
+  readonly waitedFor: boolean;
+}
+
+export async function openStore(
+  prefix: StoragePrefix,
+  settings: Settings,
+  options: OpenOptions,
+): Promise<Store> {
+  if (prefix.scheme === 'file') {
+    const { createFileStore } = await import('./file.ts');
+    return createFileStore(prefix.path);
+  }
+  const { openS3Store } = await import('./s3/open.ts');
+  return openS3Store(prefix.url, settings, options);
 }

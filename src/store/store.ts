@@ -17,6 +17,8 @@ export interface PutOptions extends Call {
   /** true: one atomic operation that never replaces an object. false: replaces what is there. */
   readonly createOnly: boolean;
   readonly contentType: 'application/octet-stream' | 'application/json' | 'text/plain';
+  /** For a stream: the most it is thought to give. Stores that cut streams in parts choose their size by it. */
+  readonly expectedBytes?: number | undefined;
 }
 
 /** `exists`: createOnly was asked, an object with that key is there (content unknown), and it was left as it is. */

@@ -1,0 +1,111 @@
+/**
+ * Asking again: one policy for every operation of a store. A StoreError that says it is transient is tried again after
+ * a growing, randomised pause, until the attempts or the command's deadline are used up; anything else fails at once,
+ * and so does everything once the command is stopped.
+ */
+import { StoreError } from '../errors.ts';
+
+/** A failed attempt that will be followed by another. */
+export interface Attempt {
+  readonly error: StoreError;
+  /** 1 for the first. */
+  readonly number: number;
+  readonly delayMs: number;
+}
+
+export interface RetryOptions {
+  /** Attempts of one operation, the first included. */
+  readonly attempts: number;
+  /** Counted from the creation of the Retry, which is the start of the command. */
+  readonly deadlineMs?: number | undefined;
+  readonly firstDelayMs?: number;
+  readonly maxDelayMs?: number;
+  readonly random?: () => number;
+  readonly onRetry?: (attempt: Attempt) => void;
+}
+
+export interface Retry {
+  /** `work` gets a signal that also aborts at the deadline; it is called once for each attempt. */
+  run<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
+export function createRetry(options: RetryOptions): Retry {
+  const deadline = createDeadline(options.deadlineMs);
+  return {
+    async run(work, signal) {
+      // A signal for each run, since Node warns of a signal that more than ten listen to.
+      const either = AbortSignal.any(deadline === undefined ? [signal] : [signal, deadline.signal]);
+      let last: StoreError | undefined;
+      for (let number = 1; ; number += 1) {
+        signal.throwIfAborted();
+        if (deadline?.signal.aborted) throw deadline.failure(last);
+        try {
+          return await work(either);
+        } catch (error) {
+          signal.throwIfAborted();
+          if (deadline?.signal.aborted) throw deadline.failure(error instanceof StoreError ? error : last);
+          if (!(error instanceof StoreError && error.transient)) throw error;
+          last = error;
+        }
+        if (number >= options.attempts) throw exhausted(last, number);
+        const delayMs = delayAfter(number, options);
+        options.onRetry?.({ error: last, number, delayMs });
+        await pause(delayMs, either);
+      }
+    },
+  };
+}
+
+/** Doubles from the first delay to the longest; half of it is chance, so that many clients do not return at once. */
+function delayAfter(number: number, options: RetryOptions): number {
+  const { firstDelayMs = 200, maxDelayMs = 20_000, random = Math.random } = options;
+  const full = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(number - 1, 30));
+  return full * (0.5 + random() / 2);
+}
+
+/** Resolves early when the signal aborts: the loop looks at the signals itself. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
+}
+
+function exhausted(last: StoreError, attempts: number): StoreError {
+  if (attempts === 1) return last;
+  return new StoreError(last.message, {
+    detail: `${last.detail ?? ''} It was tried ${attempts} times.`.trimStart(),
+    hint: last.hint,
+    transient: false,
+    cause: last,
+  });
+}
+
+interface Deadline {
+  readonly signal: AbortSignal;
+  failure(last: StoreError | undefined): StoreError;
+}
+
+function createDeadline(ms: number | undefined): Deadline | undefined {
+  if (ms === undefined) return undefined;
+  const signal = AbortSignal.timeout(ms);
+  return {
+    signal,
+    failure: (last) =>
+      new StoreError(`the store did not do what was asked within the deadline of ${ms / 1000} s`, {
+        detail:
+          last === undefined
+            ? 'It was still at work on the last request.'
+            : `The last failure: ${[last.message, last.detail].filter(Boolean).join(': ')}`,
+        hint: last?.hint ?? 'WALE_DEADLINE sets the seconds that a command may take.',
+        transient: false,
+        cause: last,
+      }),
+  };
+}

@@ -1,0 +1,77 @@
+/** Connections to the store: kept alive, shared within the command, through a proxy or with an own authority if set. */
+import { promises as fs } from 'node:fs';
+import * as http from 'node:http';
+import type { LookupFunction } from 'node:net';
+import { SettingError } from '../../errors.ts';
+import type { Address } from './address.ts';
+import type { AgentSource } from './transport.ts';
+
+export interface AgentOptions {
+  readonly caFile: string | undefined;
+  readonly proxy: string | undefined;
+  /** How host names are resolved; Node's way unless given. */
+  readonly lookup?: LookupFunction | undefined;
+}
+
+export interface Agents {
+  readonly agentFor: AgentSource;
+  close(): void;
+}
+
+const KEEP_ALIVE = { keepAlive: true, noDelay: true, scheduling: 'lifo', maxFreeSockets: 64 } as const;
+
+export function createAgents(options: AgentOptions): Agents {
+  const made = new Map<string, Promise<http.Agent>>();
+  const agentFor = ({ protocol }: Address) => {
+    const known = made.get(protocol);
+    if (known !== undefined) return known;
+    const agent = protocol === 'http' ? plainAgent(options) : secureAgent(options);
+    made.set(protocol, agent);
+    return agent;
+  };
+  return {
+    agentFor,
+    close() {
+      for (const agent of made.values()) {
+        agent.then(
+          (opened) => opened.destroy(),
+          () => undefined,
+        );
+      }
+    },
+  };
+}
+
+async function plainAgent({ lookup }: AgentOptions): Promise<http.Agent> {
+  return new http.Agent({ ...KEEP_ALIVE, ...(lookup === undefined ? {} : { lookup }) });
+}
+
+async function secureAgent({ caFile, proxy, lookup }: AgentOptions): Promise<http.Agent> {
+  const { Agent } = await import('node:https');
+  const ca = caFile === undefined ? {} : { ca: await readAuthorities(caFile) };
+  if (proxy !== undefined) {
+    const { createTunnelAgent } = await import('./tunnel.ts');
+    return createTunnelAgent(proxy, { ...KEEP_ALIVE, ...ca });
+  }
+  return new Agent({ ...KEEP_ALIVE, ...ca, ...(lookup === undefined ? {} : { lookup }) });
+}
+
+async function readAuthorities(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = await fs.readFile(path, 'utf8');
+  } catch (error) {
+    throw new SettingError('the file of AWS_CA_BUNDLE cannot be read', {
+      detail: error instanceof Error ? error.message : String(error),
+      hint: 'Set the environment variable AWS_CA_BUNDLE to a file of certificates in PEM form, or unset it.',
+      cause: error,
+    });
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----') || text.includes('-----BEGIN TRUSTED CERTIFICATE-----')) {
+    return text;
+  }
+  throw new SettingError('the file of AWS_CA_BUNDLE holds no certificate', {
+    detail: `"${path}" has no "-----BEGIN CERTIFICATE-----" in it.`,
+    hint: 'Set the environment variable AWS_CA_BUNDLE to a file of certificates in PEM form, or unset it.',
+  });
+}

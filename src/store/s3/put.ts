@@ -1,0 +1,85 @@
+/**
+ * Single puts of bytes. Create-only is `If-None-Match: *`, one request, where the store is known to honour it. A store
+ * that refuses the header (501, 400), or of which nothing is known and which may ignore it, is asked with a HEAD first.
+ */
+import type { Key } from '../../archive/layout.ts';
+import type { S3Settings } from '../../settings/s3.ts';
+import type { PutOptions, PutResult } from '../store.ts';
+import type { S3Client } from './client.ts';
+import { S3Error } from './failure.ts';
+import { CHECKSUM_HEADER, checksumOf, objectHeaders, objectPath } from './object.ts';
+
+export interface Puts {
+  put(key: Key, body: readonly Uint8Array[], options: PutOptions): Promise<PutResult>;
+  /** Whether an object is there, as far as the credentials can see: `hidden` when a HEAD is denied. */
+  presence(key: Key, signal: AbortSignal): Promise<'present' | 'absent' | 'hidden'>;
+}
+
+export function createPuts(client: S3Client, settings: S3Settings): Puts {
+  let honoured = settings.conditionalPut;
+
+  const put = async (key: Key, body: readonly Uint8Array[], options: PutOptions, onlyNew: boolean) => {
+    const headers = objectHeaders(settings, options.contentType);
+    headers[CHECKSUM_HEADER] = checksumOf(body);
+    if (onlyNew) headers['if-none-match'] = '*';
+    await client.send({ method: 'PUT', path: objectPath(settings, key), headers, body }, options.signal);
+  };
+
+  const presence = async (key: Key, signal: AbortSignal) => {
+    try {
+      await client.send({ method: 'HEAD', path: objectPath(settings, key) }, signal);
+      return 'present';
+    } catch (error) {
+      if (error instanceof S3Error && error.absent) return 'absent';
+      if (error instanceof S3Error && error.status === 403) return 'hidden';
+      throw error;
+    }
+  };
+
+  const putAfterHead = async (
+    key: Key,
+    body: readonly Uint8Array[],
+    options: PutOptions,
+  ): Promise<PutResult> => {
+    const seen = await presence(key, options.signal);
+    if (seen === 'present') return 'exists';
+    if (seen === 'hidden') throw cannotSee(key, settings);
+    await put(key, body, options, false);
+    return 'stored';
+  };
+
+  return {
+    presence,
+    async put(key, body, options) {
+      if (!options.createOnly) {
+        await put(key, body, options, false);
+        return 'stored';
+      }
+      if (honoured === 'no') return putAfterHead(key, body, options);
+      if (honoured === 'unknown' && (await presence(key, options.signal)) === 'present') return 'exists';
+      try {
+        await put(key, body, options, true);
+        return 'stored';
+      } catch (error) {
+        if (!(error instanceof S3Error)) throw error;
+        if (error.status === 412) {
+          honoured = 'yes';
+          return 'exists';
+        }
+        if (error.status !== 501 && error.status !== 400) throw error;
+      }
+      const result = await putAfterHead(key, body, options);
+      honoured = 'no';
+      return result;
+    },
+  };
+}
+
+function cannotSee(key: Key, { bucket }: S3Settings): S3Error {
+  return new S3Error('the store does not let us see whether an object is there', {
+    status: 403,
+    detail: `HEAD of "${key}" in the bucket "${bucket}" is denied, and the store has no conditional puts.`,
+    hint: 'Allow s3:GetObject and s3:ListBucket to the owner of AWS_ACCESS_KEY_ID.',
+    transient: false,
+  });
+}

@@ -1,0 +1,98 @@
+/**
+ * The SDK's client for what is not on the path of a segment: listing, removing, multipart uploads. It builds requests
+ * and reads answers; signing, connections, retries and errors are client.ts's, as for everything else.
+ */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { S3Client as SdkClient } from '@aws-sdk/client-s3';
+import { state as sdkNotices } from '@aws-sdk/core/client';
+import type { HttpHandlerOptions, HttpRequest, HttpResponse, QueryParameterBag } from '@smithy/types';
+import type { S3Client, S3Request } from './client.ts';
+
+export type { SdkClient };
+
+const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'] as const;
+/** What our own client adds, or what tells the store nothing that it needs. */
+const DROPPED =
+  /^(host|user-agent|content-length|expect|connection|amz-sdk-.*|x-amz-user-agent|x-amz-sdk-checksum-algorithm)$/;
+
+/** `signal` is for requests that come without one, such as those of an upload. */
+export function createSdkClient(client: S3Client, bucket: string, signal?: AbortSignal): SdkClient {
+  // Else the SDK warns of its Node version on standard error, which PostgreSQL writes to its log.
+  sdkNotices.warningEmitted = true;
+  return new SdkClient({
+    endpoint: 'https://bucket.invalid',
+    forcePathStyle: true,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'signed', secretAccessKey: 'elsewhere' },
+    signer: { sign: async (request) => request },
+    maxAttempts: 1,
+    // Given, so that the SDK reads no configuration files.
+    retryMode: 'standard',
+    defaultsMode: 'standard',
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    disableS3ExpressSessionAuth: true,
+    useArnRegion: false,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
+    authSchemePreference: [],
+    userAgentAppId: '',
+    requestHandler: {
+      handle: (request: HttpRequest, options?: HttpHandlerOptions) =>
+        handle(client, bucket, request, options?.abortSignal ?? signal),
+    },
+  });
+}
+
+async function handle(
+  client: S3Client,
+  bucket: string,
+  request: HttpRequest,
+  signal: HttpHandlerOptions['abortSignal'],
+): Promise<{ response: HttpResponse }> {
+  if (!(signal instanceof AbortSignal)) throw new TypeError('a request of the SDK without a signal');
+  const { status, headers, text } = await client.send(ours(request, bucket), signal);
+  return {
+    response: { statusCode: status, headers: { ...headers }, body: Readable.from([Buffer.from(text)]) },
+  };
+}
+
+function ours(request: HttpRequest, bucket: string): S3Request {
+  const method = METHODS.find((known) => known === request.method);
+  const start = `/${bucket}`;
+  if (method === undefined || !request.path.startsWith(start)) {
+    throw new TypeError(`a request of the SDK that is not for the bucket: ${request.method} ${request.path}`);
+  }
+  const query = plainQuery(request.query ?? {});
+  const headers = Object.fromEntries(
+    Object.entries(request.headers)
+      .map(([name, value]) => [name.toLowerCase(), value] as const)
+      .filter(([name]) => !DROPPED.test(name)),
+  );
+  const body = bytesOf(request.body);
+  if ('delete' in query) demandMd5(headers, body);
+  const path = request.path.slice(start.length);
+  return { method, path: path === '' ? '/' : path, query, headers, body: [body] };
+}
+
+function plainQuery(bag: QueryParameterBag): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(bag)
+      .filter(([name]) => name !== 'x-id')
+      .map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : (value ?? '')]),
+  );
+}
+
+/** Deleting many needs a checksum of the list; all stores know Content-MD5, some nothing else. */
+function demandMd5(headers: Record<string, string>, body: Uint8Array): void {
+  for (const name of Object.keys(headers)) if (name.startsWith('x-amz-checksum-')) delete headers[name];
+  headers['content-md5'] = createHash('md5').update(body).digest('base64');
+}
+
+function bytesOf(body: unknown): Uint8Array {
+  if (body === undefined || body === null) return new Uint8Array(0);
+  if (typeof body === 'string') return Buffer.from(body);
+  if (body instanceof Uint8Array) return body;
+  throw new TypeError('a request of the SDK with a body that is not in memory');
+}

@@ -1,0 +1,145 @@
+/**
+ * The S3 store: AWS and its work-alikes. What PostgreSQL waits for (put of bytes, get, head) is a small client of our
+ * own on node:http; listing, removing and multipart uploads are the SDK's commands over the same client, loaded when
+ * they are needed. How each kind of store behaves is in docs/stores.md.
+ */
+import type { LookupFunction } from 'node:net';
+import type { Key } from '../../archive/layout.ts';
+import type { S3Settings } from '../../settings/s3.ts';
+import type { Retry } from '../retrying.ts';
+import type { Body, ObjectInfo, PutOptions, PutResult, Store } from '../store.ts';
+import { createAgents } from './agent.ts';
+import { createS3Client, type S3Client } from './client.ts';
+import { createCredentials } from './credentials.ts';
+import { createDownloads } from './download.ts';
+import { S3Error } from './failure.ts';
+import { objectInfo, objectPath } from './object.ts';
+import { createPuts, type Puts } from './put.ts';
+import { createTransport, type Timeouts } from './transport.ts';
+
+export interface S3StoreParts {
+  readonly settings: S3Settings;
+  readonly retry: Retry;
+  readonly timeouts?: Timeouts;
+  readonly lookup?: LookupFunction;
+}
+
+const TIMEOUTS: Timeouts = { connectMs: 10_000, idleMs: 30_000 };
+
+export function createS3Store({ settings, retry, timeouts = TIMEOUTS, lookup }: S3StoreParts): Store {
+  const agents = createAgents({ caFile: settings.caFile, proxy: settings.proxy, lookup });
+  const transport = createTransport(agents.agentFor, timeouts);
+  const credentials = createCredentials(settings.credentials);
+  const client = createS3Client({ settings, transport, credentials, retry });
+  const puts = createPuts(client, settings);
+  const downloads = createDownloads(client, retry);
+  const head = createHead(client, settings, retry);
+  const operator = async () => {
+    const [{ createSdkClient }, listing] = await Promise.all([import('./sdk.ts'), import('./listing.ts')]);
+    return { sdk: createSdkClient(client, settings.bucket), ...listing };
+  };
+  return {
+    url: settings.prefix === '' ? `s3://${settings.bucket}` : `s3://${settings.bucket}/${settings.prefix}`,
+    async put(key, body, options) {
+      options.signal.throwIfAborted();
+      if (isBytes(body)) return puts.put(key, body, options);
+      return putStream({ client, settings, head }, puts, key, body, options);
+    },
+    async get(key, call) {
+      call.signal.throwIfAborted();
+      return downloads.get(key, objectPath(settings, key), call);
+    },
+    async head(key, { signal }) {
+      signal.throwIfAborted();
+      return head(key, signal);
+    },
+    async *list(prefix, call) {
+      const { sdk, listObjects } = await operator();
+      yield* listObjects(sdk, settings, prefix, call);
+    },
+    async remove(keys, call) {
+      call.signal.throwIfAborted();
+      const { sdk, removeObjects } = await operator();
+      return removeObjects(sdk, settings, keys, call);
+    },
+    async *leftovers(prefix, call) {
+      const { sdk, listUploads } = await operator();
+      yield* listUploads(sdk, settings, prefix, call);
+    },
+    async removeLeftover(leftover, call) {
+      const { sdk, abortUpload } = await operator();
+      await abortUpload(sdk, settings, leftover, call);
+    },
+    async close() {
+      agents.close();
+    },
+  };
+}
+
+function isBytes(body: Body): body is readonly Uint8Array[] {
+  return Array.isArray(body);
+}
+
+type Head = (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
+
+/** The answer to HEAD has no body to explain a failure with: then one byte is asked for, to learn why. */
+function createHead(client: S3Client, settings: S3Settings, retry: Retry): Head {
+  const ask = async (key: Key, signal: AbortSignal) => {
+    const path = objectPath(settings, key);
+    try {
+      const { headers } = await client.send({ method: 'HEAD', path }, signal);
+      return objectInfo(key, headers);
+    } catch (error) {
+      if (!(error instanceof S3Error) || error.status < 400 || error.code !== undefined) throw error;
+    }
+    return retry.run(async (limited) => {
+      const answer = await client.once({ method: 'GET', path, headers: { range: 'bytes=0-0' } }, limited);
+      for await (const _ of answer.body) break;
+      return objectInfo(key, answer.headers);
+    }, signal);
+  };
+  return async (key, signal) => {
+    try {
+      return await ask(key, signal);
+    } catch (error) {
+      if (error instanceof S3Error && error.absent) return undefined;
+      throw error;
+    }
+  };
+}
+
+/** What fits in one part is a single put; the first part is read to know. */
+async function putStream(
+  parts: { client: S3Client; settings: S3Settings; head: Head },
+  puts: Puts,
+  key: Key,
+  body: AsyncIterable<Uint8Array>,
+  options: PutOptions,
+): Promise<PutResult> {
+  const { partBytes, putMultipart } = await import('./multipart.ts');
+  const { abortableStream } = await import('./abortable-stream.ts');
+  const { bytes: source } = abortableStream(body, options.signal);
+  const limit = partBytes(options.expectedBytes);
+  const first: Uint8Array[] = [];
+  let length = 0;
+  while (length < limit) {
+    const next = await source.next();
+    if (next.done === true) return puts.put(key, first, options);
+    first.push(next.value);
+    length += next.value.byteLength;
+  }
+  if (options.createOnly && (await puts.presence(key, options.signal)) === 'present') {
+    await source.return(undefined);
+    return 'exists';
+  }
+  return putMultipart(parts, key, rejoined(first, source), options);
+}
+
+async function* rejoined(first: Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    for (let chunk = first.shift(); chunk !== undefined; chunk = first.shift()) yield chunk;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * One HTTP request and its answer, over connections that are kept alive and shared. Times out when nothing moves, never
+ * while something does. No service client, no redirects, no retries: those are the caller's.
+ */
+import * as http from 'node:http';
+import type { Agent } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Address } from './address.ts';
+import { S3Error } from './failure.ts';
+import { timedOut, unreachable } from './network-failure.ts';
+
+export interface WireRequest {
+  /** The request in words, for messages. */
+  readonly what: string;
+  readonly address: Address;
+  readonly method: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: readonly Uint8Array[];
+}
+
+export interface WireAnswer {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Read at most once; leaving early closes the connection. Throws when it breaks off, ends early or stalls. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface Timeouts {
+  readonly connectMs: number;
+  /** Longest time without a byte in either direction, while one is waited for. */
+  readonly idleMs: number;
+}
+
+/** Makes the agent for one protocol; see agent.ts. */
+export type AgentSource = (address: Address) => Promise<http.Agent | Agent>;
+
+export interface Transport {
+  /** Rejects with an S3Error of status 0 when there is no answer, or with the signal's reason. */
+  send(request: WireRequest, signal: AbortSignal): Promise<WireAnswer>;
+}
+
+export function createTransport(agentFor: AgentSource, timeouts: Timeouts): Transport {
+  const answered = new WeakMap<Socket, string>();
+  return {
+    async send(request, signal) {
+      const agent = await agentFor(request.address);
+      signal.throwIfAborted();
+      const response = await exchange(request, agent, timeouts, signal);
+      refuseEcho(request.what, response, answered);
+      return {
+        status: response.statusCode ?? 0,
+        headers: plainHeaders(response.headers),
+        body: bodyOf(request.what, response, timeouts.idleMs, signal),
+      };
+    },
+  };
+}
+
+function exchange(
+  { what, address, method, path, headers, body }: WireRequest,
+  agent: http.Agent | Agent,
+  { connectMs, idleMs }: Timeouts,
+  signal: AbortSignal,
+): Promise<http.IncomingMessage> {
+  const secure = address.protocol === 'https';
+  return new Promise((resolve, reject) => {
+    const request = http.request({
+      agent,
+      protocol: `${address.protocol}:`,
+      host: address.hostname,
+      port: address.port,
+      method,
+      path,
+      headers,
+    });
+    const fail = (error: unknown) => {
+      settle();
+      request.destroy();
+      reject(error);
+    };
+    const onAbort = () => fail(signal.reason);
+    const connecting = setTimeout(() => fail(timedOut(what, 'no connection was made', connectMs)), connectMs);
+    const settle = () => {
+      clearTimeout(connecting);
+      signal.removeEventListener('abort', onAbort);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    request.on('socket', (socket: Socket) => {
+      if (request.reusedSocket) clearTimeout(connecting);
+      else socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
+    });
+    request.setTimeout(idleMs, () => fail(timedOut(what, 'nothing was sent or received', idleMs)));
+    request.on('error', (error) => fail(unreachable(what, error)));
+    request.on('response', (response) => {
+      settle();
+      request.setTimeout(0);
+      resolve(response);
+    });
+    for (const chunk of body) request.write(chunk);
+    request.end();
+  });
+}
+
+/**
+ * A proxy that answers twice would have its second answer taken for that to the next request, which never was done.
+ * Every answer of a store has an identity of its own, so an echo shows.
+ */
+function refuseEcho(what: string, response: http.IncomingMessage, answered: WeakMap<Socket, string>): void {
+  const id = response.headers['x-amz-request-id'];
+  if (typeof id !== 'string' || id === '') return;
+  if (answered.get(response.socket) === id) {
+    response.destroy();
+    throw new S3Error('the answer belongs to another request', {
+      status: 0,
+      detail: `${what}: the answer to the request before came a second time.`,
+      hint: 'Something between here and the store repeats answers.',
+      transient: true,
+    });
+  }
+  answered.set(response.socket, id);
+}
+
+function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
+  const plain: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return plain;
+}
+
+async function* bodyOf(
+  what: string,
+  response: http.IncomingMessage,
+  idleMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const onAbort = () => response.destroy();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let stalled = false;
+  let timer: NodeJS.Timeout | undefined;
+  // Armed only while a byte is waited for: a slow reader is not a slow store.
+  const watch = () => {
+    timer = setTimeout(() => {
+      stalled = true;
+      response.destroy();
+    }, idleMs);
+  };
+  try {
+    signal.throwIfAborted();
+    watch();
+    for await (const chunk of response) {
+      clearTimeout(timer);
+      yield chunk;
+      watch();
+    }
+    if (!response.complete) throw new Error('the answer broke off');
+  } catch (error) {
+    signal.throwIfAborted();
+    throw stalled ? timedOut(what, 'nothing was received', idleMs) : unreachable(what, error);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}

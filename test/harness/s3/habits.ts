@@ -1,0 +1,78 @@
+/** How a store behaves where stores differ; the strict default is Amazon's. Seen on the real ones: docs/stores.md. */
+
+export interface Habits {
+  /** If-None-Match on PUT: honoured, ignored, or refused with 501 or 400. */
+  readonly conditionalPut: 'honoured' | 'ignored' | 501 | 400;
+  /** The same on CompleteMultipartUpload; 412 even for a new object is Swift's. */
+  readonly conditionalComplete: 'honoured' | 'ignored' | 412;
+  /** The ETag of objects: MD5, something else, or none. */
+  readonly etag: 'md5' | 'odd' | 'empty';
+  /** Ceph answers CompleteMultipartUpload with an empty ETag. */
+  readonly completeEtag: 'given' | 'empty';
+  /** PUT without Content-MD5 is refused (buckets with object lock). */
+  readonly putNeedsMd5: boolean;
+  /** DeleteObjects takes Content-MD5 only, not the newer checksums. */
+  readonly deleteNeedsMd5: boolean;
+  /** x-amz-server-side-encryption: taken, or refused with that status. */
+  readonly encryption: 'taken' | 400 | 501;
+  /** Storage classes the store has; undefined for any. */
+  readonly storageClasses: readonly string[] | undefined;
+  /** Errors carry a code and a message. */
+  readonly errorCodes: boolean;
+  /** Checksums (x-amz-checksum-*) are kept and given back. */
+  readonly checksums: boolean;
+  /** The region of the signature must be the bucket's. */
+  readonly strictRegion: boolean;
+  /** Range and If-Match on GET are obeyed. */
+  readonly ranges: boolean;
+}
+
+export const AMAZON: Habits = {
+  conditionalPut: 'honoured',
+  conditionalComplete: 'honoured',
+  etag: 'md5',
+  completeEtag: 'given',
+  putNeedsMd5: false,
+  deleteNeedsMd5: false,
+  encryption: 'taken',
+  storageClasses: undefined,
+  errorCodes: true,
+  checksums: true,
+  strictRegion: true,
+  ranges: true,
+};
+
+export const CEPH: Habits = {
+  ...AMAZON,
+  conditionalComplete: 'ignored',
+  completeEtag: 'empty',
+  encryption: 400,
+  storageClasses: ['STANDARD', 'STANDARD_IA', 'REDUCED_REDUNDANCY'],
+  checksums: false,
+  strictRegion: false,
+};
+
+export const SWIFT: Habits = {
+  ...AMAZON,
+  conditionalPut: 501,
+  conditionalComplete: 412,
+  deleteNeedsMd5: true,
+  encryption: 501,
+  storageClasses: ['STANDARD'],
+  checksums: false,
+};
+
+/** The least that still is S3. */
+export const POOREST: Habits = {
+  ...AMAZON,
+  conditionalPut: 'ignored',
+  conditionalComplete: 'ignored',
+  etag: 'odd',
+  completeEtag: 'empty',
+  putNeedsMd5: true,
+  deleteNeedsMd5: true,
+  encryption: 501,
+  errorCodes: false,
+  checksums: false,
+  strictRegion: false,
+};
