@@ -56,16 +56,19 @@ await build({
   define: { ...shared.define, 'import.meta.url': '$url' },
   banner: { js: 'const $url = require("node:url").pathToFileURL(__filename).href;' },
 });
-await compileCodec(join(staging, 'lzo1x.wasm'));
+await compileModule('lzo1x', 10);
+await compileModule('page-checksum', 5);
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(staging, join(root, 'dist'));
 
-async function compileCodec(target) {
+/** `pages`: all the memory it ever has, in units of 64 KiB. */
+async function compileModule(name, pages) {
+  const target = relative(join(root, 'assembly'), join(staging, `${name}.wasm`));
   const { error, stderr } = await asc.main([
-    join(root, 'assembly/lzo1x.ts'),
-    ...['--baseDir', join(root, 'assembly'), '--outFile', relative(join(root, 'assembly'), target)],
+    join(root, `assembly/${name}.ts`),
+    ...['--baseDir', join(root, 'assembly'), '--outFile', target],
     ...['-O3', '--converge', '--noAssert', '--runtime', 'stub', '--enable', 'simd,bulk-memory'],
-    ...['--initialMemory', '10', '--maximumMemory', '10'],
+    ...['--initialMemory', String(pages), '--maximumMemory', String(pages)],
   ]);
-  if (error) throw new Error(`the codec does not compile\n${stderr}`, { cause: error });
+  if (error) throw new Error(`${name} does not compile\n${stderr}`, { cause: error });
 }

@@ -1,0 +1,50 @@
+/** The tablespaces of a cluster: symbolic links in pg_tblspc, named by the tablespace's oid. */
+import { promises as fs } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { UserError } from '../errors.ts';
+
+export interface ClusterTablespace {
+  readonly oid: string;
+  /** `pg_tblspc/<oid>` */
+  readonly link: string;
+  /** Absolute path of the folder that it leads to. */
+  readonly location: string;
+}
+
+const FOLDER = 'pg_tblspc';
+
+/**
+ * Ascending by oid. Tablespaces inside of the data directory (allow_in_place_tablespaces) are folders like any other
+ * and not listed.
+ */
+export async function readTablespaces(dataDirectory: string): Promise<ClusterTablespace[]> {
+  const entries = await fs.readdir(join(dataDirectory, FOLDER), { withFileTypes: true });
+  const oids = entries
+    .filter((entry) => entry.isSymbolicLink() && /^\d+$/.test(entry.name))
+    .map(({ name }) => name);
+  oids.sort((a, b) => Number(a) - Number(b));
+  return Promise.all(oids.map((oid) => readTablespace(dataDirectory, oid)));
+}
+
+async function readTablespace(dataDirectory: string, oid: string): Promise<ClusterTablespace> {
+  const link = `${FOLDER}/${oid}`;
+  const location = resolve(dataDirectory, FOLDER, await fs.readlink(join(dataDirectory, link)));
+  try {
+    if (!(await fs.stat(location)).isDirectory()) throw new Error('it is not a folder');
+  } catch (error) {
+    throw new UserError('the folder of a tablespace is not there', {
+      detail: `"${link}" leads to "${location}": ${(error as Error).message}`,
+      hint: 'Check that its file system is mounted; drop the tablespace if it is gone.',
+      cause: error,
+    });
+  }
+  return { oid, link, location };
+}
+
+/** The tablespace whose link this is. */
+export function tablespaceOf(
+  tablespaces: readonly ClusterTablespace[],
+  path: string,
+): ClusterTablespace | undefined {
+  return path.startsWith(FOLDER) ? tablespaces.find(({ link }) => link === path) : undefined;
+}
