@@ -1,3 +1,10 @@
-#!/usr/bin/env node
-'use strict';
+#!/bin/sh
+':' /*
+# Node forgets at its start which signals it was told to ignore, and so would die of the hangup that nohup is there to
+# keep away. The shell still knows; it hands the mask on and becomes the program, which is this very file.
+while read -r name mask; do
+  case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
+done 2>/dev/null </proc/self/status
+exec node "$0" "$@"
+*/;
 require('../dist/main.cjs');

@@ -5,7 +5,7 @@ import { readEnvdir } from './cli/envdir.ts';
 import { globalOptions } from './cli/global-options.ts';
 import { type Globals, readGlobals } from './cli/globals.ts';
 import { readWords, type Words } from './cli/grammar.ts';
-import { type Interruption, watchSignals } from './cli/interruption.ts';
+import { watchSignals } from './cli/interruption.ts';
 import { createPrinter, OutputClosedError } from './cli/output.ts';
 import { noCommand, usageLine } from './cli/usage.ts';
 import { commandValues } from './cli/values.ts';
@@ -15,7 +15,7 @@ import { type OpenLog, openLog } from './log/open.ts';
 import { writeStandardError } from './log/standard-error.ts';
 import { VERSION } from './program.ts';
 import { prefixText, storagePrefix } from './settings/prefix.ts';
-import type { Settings } from './settings/settings.ts';
+import type { Environment, Settings } from './settings/settings.ts';
 import type { Store } from './store/store.ts';
 
 const UNEXPECTED_STATUS = 2;
@@ -23,17 +23,27 @@ const CLOSE_MS = 1000;
 
 /** One run of the program: what is opened for it is closed by it. */
 class Session {
-  readonly #interruption: Interruption;
-  #log: OpenLog;
+  #environment: Environment = process.env;
+  #terse = false;
+  #interruption: AbortSignal | undefined;
+  #openLog: OpenLog | undefined;
   #store: Promise<Store> | undefined;
   #words: Words | undefined;
 
   constructor() {
-    this.#log = openLog(process.env, false);
-    this.#interruption = watchSignals(process.env.WALE_HANGUP_IGNORED === '1', (status) =>
-      process.exit(status),
-    );
     process.on('uncaughtException', (error) => void this.#end(this.#failed(error)));
+  }
+
+  /** Opened when it is first needed, which `wal-e version` never does. */
+  get #log(): OpenLog {
+    this.#openLog ??= openLog(this.#environment, this.#terse);
+    return this.#openLog;
+  }
+
+  /** Signals are watched as soon as there is a command that has something to clean up. */
+  get #signal(): AbortSignal {
+    this.#interruption ??= watchSignals(process.env.WALE_IGNORED_SIGNALS, (status) => process.exit(status));
+    return this.#interruption;
   }
 
   async run(argv: readonly string[]): Promise<void> {
@@ -85,20 +95,29 @@ class Session {
       }
     }
     const environment = { ...process.env };
-    this.#log = openLog(environment, options.terse === true);
+    this.#environment = environment;
+    this.#terse = options.terse === true;
+    this.#openLog = undefined;
     return { environment, options };
   }
 
   #context(settings: Settings, print: Context['print'], waitedFor: boolean): Context {
-    const { log } = this.#log;
+    const session = this;
     return {
       settings,
-      log,
-      signal: this.#interruption.signal,
+      get log() {
+        return session.#log.log;
+      },
+      get signal() {
+        return session.#signal;
+      },
       print,
       openStore: () => {
         this.#store ??= import('./store/open.ts').then(({ openStore }) =>
-          openStore(storagePrefix(settings), settings, { log: log.named('wal_e.store'), waitedFor }),
+          openStore(storagePrefix(settings), settings, {
+            log: this.#log.log.named('wal_e.store'),
+            waitedFor,
+          }),
         );
         return this.#store;
       },
@@ -107,7 +126,7 @@ class Session {
 
   /** Says what failed and returns the exit status. */
   #failed(error: unknown): number {
-    const { aborted, reason } = this.#interruption.signal;
+    const { aborted, reason } = this.#interruption ?? {};
     if (error instanceof OutputClosedError) return error.exitStatus;
     if (error instanceof UsageError && this.#log.format === 'text') {
       writeStandardError(`${this.#log.redact(usageLine(error, this.#words?.path ?? []))}\n`);
@@ -120,10 +139,14 @@ class Session {
   }
 
   async #end(status: number): Promise<never> {
-    const store = this.#store?.then((opened) => opened.close());
-    await Promise.race([store?.catch(() => undefined), new Promise((done) => setTimeout(done, CLOSE_MS))]);
-    await this.#log.close();
+    if (this.#store !== undefined) await this.#closeStore(this.#store);
+    await this.#openLog?.close();
     process.exit(status);
+  }
+
+  async #closeStore(store: Promise<Store>): Promise<void> {
+    const closed = store.then((opened) => opened.close()).catch(() => undefined);
+    await Promise.race([closed, new Promise((done) => setTimeout(done, CLOSE_MS))]);
   }
 }
 

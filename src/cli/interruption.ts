@@ -15,22 +15,24 @@ export class InterruptedError extends UserError {
   }
 }
 
-export interface Interruption {
-  readonly signal: AbortSignal;
-  /** The command's own time limit uses the same controller. */
-  abort(reason: UserError): void;
-}
-
-/** `ignoreHangup`: the command was started under nohup (Node itself forgets that: see bin/wal-e.cjs). */
-export function watchSignals(ignoreHangup: boolean, endNow: (status: number) => never): Interruption {
+/**
+ * `ignored` is the mask that bin/wal-e.cjs found (SigIgn of /proc/self/status, hexadecimal): what the program was started
+ * to ignore, as nohup does with SIGHUP, it ignores.
+ */
+export function watchSignals(ignored: string | undefined, endNow: (status: number) => never): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      if (name === 'SIGHUP' && ignoreHangup) return;
+      if (isIgnored(ignored, SIGNALS[name])) return;
       const reason = new InterruptedError(name);
       if (controller.signal.aborted) endNow(reason.exitStatus);
       controller.abort(reason);
     });
   }
-  return { signal: controller.signal, abort: (reason) => controller.abort(reason) };
+  return controller.signal;
+}
+
+function isIgnored(mask: string | undefined, number: number): boolean {
+  if (mask === undefined || !/^[0-9a-f]{1,16}$/.test(mask)) return false;
+  return ((BigInt(`0x${mask}`) >> BigInt(number - 1)) & 1n) === 1n;
 }
