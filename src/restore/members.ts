@@ -1,0 +1,26 @@
+/** What the restore knows about particular members: those that wait until the end, and those that have no place. */
+import type { Member } from '../tar/member.ts';
+
+/** The server starts on no data directory without this file, so it comes last. */
+export const CONTROL_FILE = 'global/pg_control';
+export const STAGED_CONTROL_FILE = 'global/pg_control.wal-e-restore';
+export const STAGED: ReadonlyMap<string, string> = new Map([[CONTROL_FILE, STAGED_CONTROL_FILE]]);
+
+/** Says in the target that the restore is not complete. */
+export const MARKER_FILE = 'wal-e-restore-incomplete.json';
+
+/** WAL directories: a symbolic link in the archive led to the source's, and the restored server needs its own. */
+export const WAL_FOLDERS: readonly string[] = ['pg_wal', 'pg_xlog'];
+
+const TABLESPACE = /^pg_tblspc\/([^/]+)/;
+
+/** For `Extractor`: `mounts` holds a directory for every tablespace of the plan. */
+export function refusal(mounts: ReadonlyMap<string, string>): (member: Member) => string | undefined {
+  return ({ path, kind }) => {
+    if (path === MARKER_FILE || path === STAGED_CONTROL_FILE) return 'its name is one that the restore itself uses';
+    if (kind === 'symlink' && path === CONTROL_FILE) return 'it must be a file';
+    const oid = TABLESPACE.exec(path)?.[1];
+    if (oid === undefined || kind === 'symlink' || mounts.has(`pg_tblspc/${oid}`)) return undefined;
+    return `no place is known for the tablespace ${oid}; give it one with --tablespace`;
+  };
+}
