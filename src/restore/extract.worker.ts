@@ -85,7 +85,12 @@ function failureOf(error: unknown): ExtractFailure {
   }
   const text = error instanceof Error ? error.message : String(error);
   if (isSystemError(error))
-    return { cause: 'system', message: 'could not write a restored file', detail: text, hint: hintFor(error.code) };
+    return {
+      cause: 'system',
+      message: 'could not write a restored file',
+      detail: text,
+      hint: hintFor(error.code),
+    };
   const stack = error instanceof Error ? error.stack : undefined;
   return { cause: 'bug', message: text, detail: stack, hint: undefined };
 }

@@ -17,7 +17,8 @@ const TABLESPACE = /^pg_tblspc\/([^/]+)/;
 /** For `Extractor`: `mounts` holds a directory for every tablespace of the plan. */
 export function refusal(mounts: ReadonlyMap<string, string>): (member: Member) => string | undefined {
   return ({ path, kind }) => {
-    if (path === MARKER_FILE || path === STAGED_CONTROL_FILE) return 'its name is one that the restore itself uses';
+    if (path === MARKER_FILE || path === STAGED_CONTROL_FILE)
+      return 'its name is one that the restore itself uses';
     if (kind === 'symlink' && path === CONTROL_FILE) return 'it must be a file';
     const oid = TABLESPACE.exec(path)?.[1];
     if (oid === undefined || kind === 'symlink' || mounts.has(`pg_tblspc/${oid}`)) return undefined;

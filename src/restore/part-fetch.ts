@@ -103,7 +103,9 @@ function named(part: PartToFetch, store: Store, error: unknown): unknown {
   if (!(error instanceof UserError) || error instanceof StoreError) return error;
   const detail = `${urlOf(store, part.key)}: ${error.detail ?? error.message}`;
   const parts = { detail, hint: error.hint, cause: error };
-  return error instanceof DataError ? new DataError(error.message, parts) : new UserError(error.message, parts);
+  return error instanceof DataError
+    ? new DataError(error.message, parts)
+    : new UserError(error.message, parts);
 }
 
 function gaveUp(part: PartToFetch, store: Store, error: unknown): Error {

@@ -1,0 +1,92 @@
+/**
+ * The marker file: from the first byte written to the last it lies in the target and says that the restore is not
+ * complete, and which parts are, so that a repeated run goes on where this one stopped.
+ */
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { JsonFields } from '../archive/json-fields.ts';
+import { UserError } from '../errors.ts';
+import { syncFolder } from '../tar/folders.ts';
+import { MARKER_FILE } from './members.ts';
+
+export interface Marker {
+  readonly backup: string;
+  /** Oid -> absolute directory. */
+  readonly tablespaces: ReadonlyMap<string, string>;
+  /** Complete and durable: number -> bytes of the object. */
+  readonly parts: ReadonlyMap<number, number>;
+  /** Symbolic links of complete parts, made when all parts are. */
+  readonly links: readonly MarkedLink[];
+}
+
+export interface MarkedLink {
+  readonly path: string;
+  readonly target: string;
+}
+
+const NOTE =
+  'This directory holds an incomplete restore and must not be started. Run the same wal-e backup-fetch again: it goes on where it stopped.';
+const MAX_BYTES = 256 * 1024 * 1024;
+const ANY = /^.{1,8192}$/su;
+
+export async function writeMarker(directory: string, marker: Marker): Promise<void> {
+  const path = join(directory, MARKER_FILE);
+  const temporary = `${path}.new`;
+  const text = JSON.stringify({
+    note: NOTE,
+    backup: marker.backup,
+    tablespaces: [...marker.tablespaces].map(([oid, location]) => ({ oid, location })),
+    parts: [...marker.parts].map(([number, size]) => ({ number, size })),
+    links: marker.links,
+  });
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(`${text}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  syncFolder(directory);
+}
+
+export async function removeMarker(directory: string): Promise<void> {
+  await rm(join(directory, MARKER_FILE));
+  syncFolder(directory);
+}
+
+/** Throws UserError when it cannot be understood: then nobody knows what the directory holds. */
+export async function readMarker(directory: string): Promise<Marker> {
+  const path = join(directory, MARKER_FILE);
+  try {
+    const text = await readFile(path, 'utf8');
+    if (text.length > MAX_BYTES) throw new UserError('it is too long');
+    return parseMarker(JSON.parse(text));
+  } catch (error) {
+    throw new UserError('the target holds an incomplete restore whose marker file cannot be read', {
+      detail: `${path}: ${error instanceof Error ? error.message : String(error)}`,
+      hint: 'Empty the directory and restore into it anew.',
+      cause: error,
+    });
+  }
+}
+
+function parseMarker(json: unknown): Marker {
+  const fields = new JsonFields(json, 'marker');
+  const limit = 10_000_000;
+  return {
+    backup: fields.text('backup', ANY, 'a name'),
+    tablespaces: new Map(
+      fields
+        .objects('tablespaces', limit)
+        .map((entry) => [entry.text('oid', ANY, 'a name'), entry.text('location', ANY, 'a path')]),
+    ),
+    parts: new Map(
+      fields.objects('parts', limit).map((entry) => [entry.integer('number'), entry.integer('size')]),
+    ),
+    links: fields.objects('links', limit).map((entry) => ({
+      path: entry.text('path', ANY, 'a path'),
+      target: entry.text('target', ANY, 'a path'),
+    })),
+  };
+}

@@ -1,0 +1,34 @@
+/** Files that the restore adds to a data directory: durable, private, and its owner's. */
+import { chown, lstat, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncFolder } from '../tar/folders.ts';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Whom a data directory belongs to, so that what is added can be given to the same; undefined unless run by root. */
+export async function ownerOf(directory: string): Promise<Owner | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = await lstat(directory);
+  return { uid, gid };
+}
+
+export async function replaceFile(path: string, text: string, owner: Owner | undefined): Promise<void> {
+  const temporary = `${path}.wal-e-new`;
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    if (owner !== undefined) await file.chown(owner.uid, owner.gid);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  syncFolder(dirname(path));
+}
+
+export async function giveTo(path: string, owner: Owner | undefined): Promise<void> {
+  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
+}
