@@ -45,7 +45,7 @@ export async function putControlFileInPlace(directory: string): Promise<void> {
 }
 
 async function makeArchivedLink({ path, target }: MarkedLink, restore: Unfinished): Promise<void> {
-  const { directory, log } = restore;
+  const { log } = restore;
   if (WAL_FOLDERS.includes(path) || TABLESPACE_LINK.test(path)) {
     // Its place is decided by this restore; the source's may be in use by the source.
     log.warning('left out a symbolic link of the source', { detail: `"${path}" led to "${target}".` });
