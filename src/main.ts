@@ -98,7 +98,7 @@ class Session {
     this.#environment = environment;
     this.#terse = options.terse === true;
     this.#openLog = undefined;
-    return { environment, options };
+    return { environment, options: { ...options, envdir } };
   }
 
   #context(settings: Settings, print: Context['print'], waitedFor: boolean): Context {

@@ -11,3 +11,8 @@ export function programFile(name: string): string {
   const here = import.meta.url;
   return fileURLToPath(new URL(here.endsWith('.ts') ? `../dist/${name}` : name, here));
 }
+
+/** The words that start this program again, for a command line that somebody else runs: absolute, whatever PATH is. */
+export function programCommand(): readonly string[] {
+  return [process.execPath, process.argv[1] ?? ''];
+}

@@ -93,6 +93,15 @@ export function versionOfCatalog(controlVersion: number, catalogVersion: number)
   return found;
 }
 
+/**
+ * By the text of PG_VERSION; also for versions that are not in the table, since archives of the original reach further
+ * back: whether recovery is set up by signal files and settings, or by recovery.conf.
+ */
+export function recoversBySignalFile(name: string): boolean {
+  const known = VERSIONS.find((row) => row.name === name);
+  return known === undefined ? Number.parseFloat(name) >= 12 : known.hasRecoverySignal;
+}
+
 function unsupported(detail: string): UserError {
   return new UserError('this version of PostgreSQL is not supported', {
     detail,

@@ -6,6 +6,8 @@ export interface ExtractPlace {
   readonly root: string;
   /** Member path of a folder -> absolute directory that stands for it. */
   readonly mounts: ReadonlyMap<string, string>;
+  /** Tablespaces without a mount are folders of the data directory, as they were on the source. */
+  readonly inPlaceTablespaces: boolean;
   /** Owners as in the archive (only root can give files away). */
   readonly keepOwners: boolean;
   /** Milliseconds since 1970: what is younger was written by this run. */

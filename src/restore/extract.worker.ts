@@ -45,7 +45,7 @@ async function extractPart(again: boolean): Promise<void> {
     root: place.root,
     mounts: place.mounts,
     staged: STAGED,
-    refusal: refusal(place.mounts),
+    refusal: refusal(place.mounts, place.inPlaceTablespaces),
     ownerOf,
     duplicatesSince: again ? undefined : place.startedMs,
   });

@@ -14,14 +14,21 @@ export const WAL_FOLDERS: readonly string[] = ['pg_wal', 'pg_xlog'];
 
 const TABLESPACE = /^pg_tblspc\/([^/]+)/;
 
-/** For `Extractor`: `mounts` holds a directory for every tablespace of the plan. */
-export function refusal(mounts: ReadonlyMap<string, string>): (member: Member) => string | undefined {
+/**
+ * For `Extractor`: `mounts` holds a directory for every tablespace of the plan. `inPlace`: the source's tablespaces are
+ * all known, so that any other is a folder of the data directory (allow_in_place_tablespaces).
+ */
+export function refusal(
+  mounts: ReadonlyMap<string, string>,
+  inPlace: boolean,
+): (member: Member) => string | undefined {
   return ({ path, kind }) => {
     if (path === MARKER_FILE || path === STAGED_CONTROL_FILE)
       return 'its name is one that the restore itself uses';
     if (kind === 'symlink' && path === CONTROL_FILE) return 'it must be a file';
     const oid = TABLESPACE.exec(path)?.[1];
-    if (oid === undefined || kind === 'symlink' || mounts.has(`pg_tblspc/${oid}`)) return undefined;
+    if (oid === undefined || inPlace || kind === 'symlink' || mounts.has(`pg_tblspc/${oid}`))
+      return undefined;
     return `no place is known for the tablespace ${oid}; give it one with --tablespace`;
   };
 }

@@ -16,6 +16,8 @@ export interface GlobalOptions {
   readonly filePrefix?: string | undefined;
   readonly gpgKeyId?: string | undefined;
   readonly terse?: boolean | undefined;
+  /** Its variables are in the environment already; the name is for commands that tell others how to start this program. */
+  readonly envdir?: string | undefined;
 }
 
 export interface Settings {

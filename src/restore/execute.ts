@@ -1,0 +1,188 @@
+/** Carries a plan out. From the first write to the last, the marker lies in the target. */
+import { mkdir, open, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DataError, UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { type ControlData, parseControlData } from '../postgres/control-data.ts';
+import { Progress } from '../progress.ts';
+import { type Store, urlOf } from '../store/store.ts';
+import type { Extracted } from '../tar/extract.ts';
+import { syncFolder } from '../tar/folders.ts';
+import { connect, putControlFileInPlace } from './finish.ts';
+import { type Marker, removeMarker, writeMarker } from './marker.ts';
+import { CONTROL_FILE, STAGED_CONTROL_FILE } from './members.ts';
+import { giveTo, type Owner, ownerOf } from './owned-file.ts';
+import type { PartToFetch } from './part-fetch.ts';
+import { fetchParts } from './part-fetches.ts';
+import type { Plan } from './plan.ts';
+import { ifThere } from './target.ts';
+
+export interface ExecuteCall {
+  readonly store: Store;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly poolSize: number;
+  /** Called when everything but pg_control is in its place; what it writes is part of the restore. */
+  readonly configure: (owner: Owner | undefined) => Promise<void>;
+}
+
+export interface Outcome {
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** File times and the clock need not agree to the millisecond. */
+const CLOCK_SLACK_MS = 20;
+
+export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
+  const { directory } = plan.target;
+  const marker = await prepare(plan);
+  const progress = new Progress({
+    log: call.log,
+    verb: 'restored',
+    totalBytes: plan.bytesLeft,
+    totalParts: plan.parts.length - marker.parts.size,
+    terminal: process.stderr,
+    now: () => performance.now(),
+  });
+  try {
+    const complete = await extractParts(plan, marker, progress, call);
+    const owner = await ownerOf(directory);
+    const control = await readStagedControl(plan);
+    await checkLabel(plan, control);
+    await connect({ directory, tablespaces: plan.tablespaces, links: complete.links, owner, log: call.log });
+    await call.configure(owner);
+    await putControlFileInPlace(directory);
+    await removeMarker(directory);
+    return { bytes: progress.bytes, seconds: progress.seconds };
+  } finally {
+    progress.end();
+  }
+}
+
+/** Makes the folders and the marker; a control file that lies there could start the server on half a restore. */
+async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<Marker> {
+  await makeTarget(target.directory);
+  const marker = resumed ?? {
+    backup: backup.name,
+    tablespaces: new Map(tablespaces.map(({ oid, location }) => [oid, location])),
+    parts: new Map(),
+    links: [],
+  };
+  await writeMarker(target.directory, marker);
+  await rm(join(target.directory, CONTROL_FILE), { force: true });
+  if (resumed === undefined) await rm(join(target.directory, STAGED_CONTROL_FILE), { force: true });
+  const owner = await ownerOf(target.directory);
+  for (const { location, inside } of tablespaces) {
+    const made = await mkdir(location, { recursive: inside, mode: 0o700 }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+        return false;
+      },
+    );
+    if (inside) await giveTo(dirname(location), owner);
+    if (made) await giveTo(location, owner);
+    syncFolder(dirname(location));
+  }
+  return marker;
+}
+
+/** Folders above the target are as the user's umask has them: root's must stay open to the server. */
+async function makeTarget(directory: string): Promise<void> {
+  const first = await mkdir(dirname(directory), { recursive: true });
+  await ifExists(() => mkdir(directory, { mode: 0o700 }));
+  for (let made = directory; made.length >= (first ?? directory).length; made = dirname(made))
+    syncFolder(dirname(made));
+}
+
+async function ifExists(action: () => Promise<unknown>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+async function extractParts(
+  plan: Plan,
+  begun: Marker,
+  progress: Progress,
+  call: ExecuteCall,
+): Promise<Marker> {
+  const { store, log, signal } = call;
+  const { directory } = plan.target;
+  const left = plan.parts.filter(({ number, size }) => begun.parts.get(number) !== size);
+  let marker = begun;
+  await fetchParts(left, {
+    store,
+    log,
+    signal,
+    width: call.poolSize,
+    resumed: plan.resumed !== undefined,
+    onPlain: (bytes) => progress.add(bytes),
+    place: {
+      root: directory,
+      mounts: mountsOf(plan),
+      inPlaceTablespaces: plan.sentinel.spec !== undefined,
+      keepOwners: process.getuid?.() === 0,
+      startedMs: Date.now() - CLOCK_SLACK_MS,
+    },
+    onPart: async (part, extracted) => {
+      marker = withPart(marker, part, extracted);
+      await writeMarker(directory, marker);
+      progress.partDone(`${urlOf(store, part.key)}: ${extracted.members} members.`);
+    },
+  });
+  return marker;
+}
+
+function mountsOf({ target, tablespaces }: Plan): ReadonlyMap<string, string> {
+  return new Map([
+    ...target.walLinks,
+    ...tablespaces.map(({ oid, location }) => [`pg_tblspc/${oid}`, location] as const),
+  ]);
+}
+
+function withPart(marker: Marker, { number, size }: PartToFetch, { links }: Extracted): Marker {
+  return {
+    ...marker,
+    parts: new Map([...marker.parts, [number, size]]),
+    links: [...marker.links, ...links.map(({ path, target }) => ({ path, target }))],
+  };
+}
+
+/** undefined for a version whose control file we do not know: archives of the original reach further back than we do. */
+async function readStagedControl({ backup, target }: Plan): Promise<ControlData | undefined> {
+  const file = await ifThere(() => open(join(target.directory, STAGED_CONTROL_FILE), 'r'));
+  if (file === undefined)
+    throw new DataError('the base backup holds no global/pg_control', {
+      detail: `The parts of "${backup.name}" are all there, and none holds it.`,
+      hint: 'A server cannot be started from it: restore another backup.',
+    });
+  try {
+    const buffer = Buffer.alloc(8192);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+    return parseControlData(buffer.subarray(0, bytesRead));
+  } catch (error) {
+    if (error instanceof DataError || !(error instanceof UserError)) throw error;
+    return undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Without its label a backup of a running server would start from the wrong checkpoint, and be damaged silently. */
+async function checkLabel(
+  { backup, sentinel, target }: Plan,
+  control: ControlData | undefined,
+): Promise<void> {
+  const label = await ifThere(() => open(join(target.directory, 'backup_label'), 'r'));
+  await label?.close();
+  const wasStopped = control?.state === 'shut down' || control?.state === 'shut down in recovery';
+  if (label !== undefined || (wasStopped && sentinel.own?.offline !== false)) return;
+  throw new DataError('the base backup holds no backup_label', {
+    detail: `"${backup.name}" was taken of a running server (its control file says "${control?.state ?? 'nothing'}"), and without the label it would be damaged silently.`,
+    hint: 'Restore another backup.',
+  });
+}

@@ -1,0 +1,120 @@
+/** Everything about a restore that can be known before a byte is written, and the refusals that follow from it. */
+import type { KnownBackup } from '../archive/catalog.ts';
+import { type PartProblem, partProblems } from '../archive/restorability.ts';
+import type { Sentinel } from '../archive/sentinel.ts';
+import { DataError, UserError } from '../errors.ts';
+import { checkFreeSpace } from './free-space.ts';
+import type { Marker } from './marker.ts';
+import type { PartToFetch } from './part-fetch.ts';
+import { readRestoreSpec } from './restore-spec.ts';
+import {
+  checkLocations,
+  type PlacedTablespace,
+  placeTablespaces,
+  type TablespaceWishes,
+} from './tablespaces.ts';
+import { inspectTarget, type Target } from './target.ts';
+
+export interface PlanWishes {
+  readonly directory: string;
+  /** FILE or SOURCE. */
+  readonly restoreSpec: string | undefined;
+  readonly blind: boolean;
+  readonly tablespaces: ReadonlyMap<string, string>;
+  readonly force: boolean;
+}
+
+export interface Plan {
+  readonly backup: KnownBackup;
+  readonly sentinel: Sentinel;
+  readonly target: Target;
+  readonly tablespaces: readonly PlacedTablespace[];
+  /** All parts, by number. */
+  readonly parts: readonly PartToFetch[];
+  /** The earlier run that this one goes on with. */
+  readonly resumed: Marker | undefined;
+  /** Bytes of files, as far as they are not there yet. */
+  readonly bytesLeft: number;
+}
+
+/** Looks at the target alone, since a mistake there is the commonest and needs no archive to be seen. */
+export async function checkTarget(wishes: PlanWishes): Promise<Target> {
+  const target = await inspectTarget(wishes.directory);
+  if (target.marker === undefined && target.foreign.length > 0 && !wishes.force) throw occupied(target);
+  return target;
+}
+
+export async function makePlan(backup: KnownBackup, target: Target, wishes: PlanWishes): Promise<Plan> {
+  if (backup.reading.kind !== 'read') throw new Error('a plan needs a sentinel');
+  const { sentinel } = backup.reading;
+  const problems = partProblems(backup);
+  if (problems.length > 0) throw incomplete(backup, problems);
+  const tablespaces = placeTablespaces(sentinel.spec, target, await tablespaceWishes(sentinel, wishes));
+  const resumed = resumable(backup, tablespaces, target, wishes.force);
+  await checkLocations(tablespaces, target, resumed !== undefined || wishes.force);
+  const parts = partsOf(backup, sentinel);
+  const done = parts.filter(({ number, size }) => resumed?.parts.get(number) === size);
+  const doneBytes = done.reduce((sum, { fact, size }) => sum + (fact?.expandedSize ?? size), 0);
+  const bytesLeft = Math.max(0, sentinel.expandedSizeBytes - doneBytes);
+  const directories = [target.directory, ...tablespaces.map(({ location }) => location)];
+  if (!wishes.force && resumed === undefined) await checkFreeSpace(directories, bytesLeft);
+  return { backup, sentinel, target, tablespaces, parts, resumed, bytesLeft };
+}
+
+async function tablespaceWishes(sentinel: Sentinel, wishes: PlanWishes): Promise<TablespaceWishes> {
+  const { restoreSpec, blind, tablespaces: given, directory } = wishes;
+  if (restoreSpec === undefined) return { blind, spec: undefined, given };
+  return { blind, spec: await readRestoreSpec(restoreSpec, sentinel.spec, directory), given };
+}
+
+/** The marker when this restore can go on with it. Another one's files are never mixed with this one's. */
+function resumable(
+  backup: KnownBackup,
+  tablespaces: readonly PlacedTablespace[],
+  target: Target,
+  force: boolean,
+): Marker | undefined {
+  const { marker } = target;
+  if (marker === undefined) return undefined;
+  const same =
+    marker.tablespaces.size === tablespaces.length &&
+    tablespaces.every(({ oid, location }) => marker.tablespaces.get(oid) === location);
+  if (marker.backup === backup.name && same) return marker;
+  if (force) return undefined;
+  const what = marker.backup === backup.name ? 'with other places for tablespaces' : `of "${marker.backup}"`;
+  throw new UserError('the target holds an incomplete restore of something else', {
+    detail: `"${target.directory}" holds a restore ${what}.`,
+    hint: 'Go on with that one, or empty the directory. --force restores over it.',
+  });
+}
+
+function partsOf(backup: KnownBackup, { own }: Sentinel): readonly PartToFetch[] {
+  const facts = own === undefined ? undefined : new Map(own.parts.map((fact) => [fact.number, fact]));
+  return backup.parts
+    .map(({ key, number, size }) => ({ key, number, size, fact: facts?.get(number) }))
+    .filter(({ fact }) => facts === undefined || fact !== undefined)
+    .sort((a, b) => a.number - b.number);
+}
+
+function occupied({ directory, foreign }: Target): UserError {
+  const some = foreign.slice(0, 5).join(', ');
+  return new UserError('the target of the restore is not empty', {
+    detail: `"${directory}" holds ${some}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}.`,
+    hint: 'Give an empty or a new directory. --force restores over what is there, and removes nothing that is not in the backup.',
+  });
+}
+
+function incomplete({ name }: KnownBackup, problems: readonly PartProblem[]): DataError {
+  const some = problems.slice(0, 10).map(describeProblem).join(', ');
+  return new DataError('the base backup is not complete in the store', {
+    detail: `Of "${name}": ${some}${problems.length > 10 ? `, and ${problems.length - 10} more` : ''}.`,
+    hint: 'Nothing was written. Restore another backup: wal-e backup-list.',
+  });
+}
+
+function describeProblem(problem: PartProblem): string {
+  const part = `part ${problem.number}`;
+  if (problem.kind === 'missing') return `${part} is missing`;
+  if (problem.kind === 'repeated') return `${part} is there twice`;
+  return `${part} has ${problem.found} bytes instead of ${problem.expected}`;
+}
