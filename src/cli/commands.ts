@@ -1,6 +1,6 @@
 /** The verbs. Each is loaded when it is called. */
 import { type Commands, command } from './command.ts';
-import { integer, onOff, required } from './option.ts';
+import { flag, integer, onOff, required, text, texts } from './option.ts';
 
 export const commands: Commands = {
   version: command({
@@ -25,5 +25,34 @@ Further segments that wait are archived along with it, up to --pool-size in all.
       ),
     },
     load: () => import('../commands/wal-push.ts'),
+  }),
+  'backup-fetch': command({
+    summary: 'restore a base backup',
+    epilogue: `Exit status: 0 when the backup is restored, 1 when it is not; then the directory says so, and the same command goes on.`,
+    positionals: {
+      clusterDirectory: required(
+        'PG_CLUSTER_DIRECTORY',
+        'where it is restored to: an empty or a new directory',
+      ),
+      backupName: required('BACKUP_NAME', 'its name, or LATEST'),
+    },
+    options: {
+      poolSize: integer('N', 'parts fetched at once', { default: 4, minimum: 1, short: 'p' }),
+      blindRestore: flag('put tablespaces that have no prepared link into the data directory'),
+      restoreSpec: text('FILE|SOURCE', 'where tablespaces go: a JSON file, or SOURCE for where they were'),
+      tablespace: texts('OID=DIR', 'where one tablespace goes; repeatable'),
+      force: flag('restore over what is in the directory; removes nothing that is not in the backup'),
+      dryRun: flag('show what would be done, and write nothing'),
+      recoveryConf: flag('write what makes the server recover from the archive'),
+      standby: flag('with --recovery-conf: recover as a standby'),
+      targetTime: text('TIME', 'with --recovery-conf: recover to this time, as 2026-11-21T08:00:00Z'),
+      targetLsn: text('LSN', 'with --recovery-conf: recover to this WAL position'),
+      targetName: text('NAME', 'with --recovery-conf: recover to this restore point'),
+      targetTimeline: text(
+        'TIMELINE',
+        'with --recovery-conf: follow this timeline: a number, latest or current',
+      ),
+    },
+    load: () => import('../commands/backup-fetch.ts'),
   }),
 };

@@ -67,7 +67,7 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
     hasRecoverySignal: await usesSignalFile(directory),
     restoreCommand: recovery.restoreCommand,
     written,
-    variables: neededVariables(settings.environment, settings.options.envdir),
+    variables: neededVariables(settings),
     target: describeTarget(recovery.target),
     standby: recovery.standby,
   });

@@ -1,12 +1,11 @@
 /** The restore_command of a restored server: this very program, with the settings it was called with. */
 import { resolve } from 'node:path';
 import { prefixText } from '../settings/prefix.ts';
-import type { Environment, Settings } from '../settings/settings.ts';
+import type { Settings } from '../settings/settings.ts';
 
-/** Variables without which wal-fetch would not find or not read the archive. */
-const NEEDED = /^(WALE_|AWS_|GNUPGHOME$|NODE_EXTRA_CA_CERTS$|https?_proxy$|no_proxy$)/i;
-/** What PostgreSQL's own start says nothing about, and the command line of restore_command says itself. */
-const SAID = /^WALE_(FILE|S3|GS|WABS|SWIFT)_PREFIX$/;
+/** Variables without which wal-fetch would not reach, or not be able to read, an archive in S3; in files. */
+const NEEDED_FOR_S3 = /^(WALE_S3_(?!PREFIX$)|AWS_|GNUPGHOME$|NODE_EXTRA_CA_CERTS$|https?_proxy$|no_proxy$)/i;
+const NEEDED_FOR_FILES = /^GNUPGHOME$/;
 
 /** `program`: the words that start this program. With an envdir nothing else is needed; secrets are never put in. */
 export function restoreCommand(program: readonly string[], settings: Settings): string {
@@ -20,10 +19,12 @@ export function restoreCommand(program: readonly string[], settings: Settings): 
 }
 
 /** Names of the variables that the server's environment must have, in order. */
-export function neededVariables(environment: Environment, envdir: string | undefined): readonly string[] {
-  if (envdir !== undefined) return [];
+export function neededVariables(settings: Settings): readonly string[] {
+  const { environment, options } = settings;
+  if (options.envdir !== undefined) return [];
+  const needed = prefixText(settings).startsWith('file:') ? NEEDED_FOR_FILES : NEEDED_FOR_S3;
   return Object.keys(environment)
-    .filter((name) => NEEDED.test(name) && !SAID.test(name) && environment[name] !== '')
+    .filter((name) => needed.test(name) && environment[name] !== '')
     .sort();
 }
 
