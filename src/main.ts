@@ -31,7 +31,12 @@ class Session {
   #words: Words | undefined;
 
   constructor() {
-    process.on('uncaughtException', (error) => void this.#end(this.#failed(error)));
+    process.on('uncaughtException', (error) => void this.#crashed(error));
+  }
+
+  /** An error that no await caught. */
+  async #crashed(error: unknown): Promise<void> {
+    await this.#end(await this.#failureStatus(error, process.argv.slice(2)));
   }
 
   /** Opened when it is first needed, which `wal-e version` never does. */
@@ -51,7 +56,7 @@ class Session {
     try {
       status = await this.#dispatch(argv);
     } catch (error) {
-      status = this.#failed(error);
+      status = await this.#failureStatus(error, argv);
     }
     await this.#end(status);
   }
@@ -126,16 +131,25 @@ class Session {
 
   /** Says what failed and returns the exit status. */
   #failed(error: unknown): number {
-    const { aborted, reason } = this.#interruption ?? {};
     if (error instanceof OutputClosedError) return error.exitStatus;
-    if (error instanceof UsageError && this.#log.format === 'text') {
-      writeStandardError(`${this.#log.redact(usageLine(error, this.#words?.path ?? []))}\n`);
-      return error.exitStatus;
-    }
+    const { aborted, reason } = this.#interruption ?? {};
     // What an abort looks like where it was noticed does not matter: its reason does.
-    const cause = aborted && !(error instanceof UserError) ? reason : error;
-    this.#log.log.failure(cause);
+    const cause: unknown = aborted === true && !(error instanceof UserError) ? reason : error;
+    if (cause instanceof UsageError && this.#log.format === 'text') {
+      writeStandardError(`${this.#log.redact(usageLine(cause, this.#words?.path ?? []))}\n`);
+    } else {
+      this.#log.log.failure(cause);
+    }
     return cause instanceof UserError ? cause.exitStatus : UNEXPECTED_STATUS;
+  }
+
+  /** Some statuses mean something to PostgreSQL that a command which never ran must not say by accident. */
+  async #failureStatus(error: unknown, argv: readonly string[]): Promise<number> {
+    const status = this.#failed(error);
+    const verb = this.#words?.path[0] ?? argv.find((word) => Object.hasOwn(commands, word));
+    const command = verb === undefined ? undefined : commands[verb];
+    if (command?.kind !== 'command' || command.failureStatus === undefined) return status;
+    return command.failureStatus(status, this.#environment);
   }
 
   async #end(status: number): Promise<never> {

@@ -1,5 +1,6 @@
 /** One verb of the command line, and a group of verbs (`delete before|retain|...`). */
 import type { Context } from '../commands/context.ts';
+import type { Environment } from '../settings/settings.ts';
 import type { Options, OptionValues, Positionals, PositionalValues, Values } from './option.ts';
 
 /** What a command's file exports. */
@@ -9,6 +10,11 @@ interface CommandModule<Arguments> {
 
 interface Declaration<P extends Positionals, O extends Options> {
   readonly summary: string;
+  /**
+   * The status to exit with where the command failed, or could not even be started, with `status`; for commands whose
+   * statuses PostgreSQL interprets.
+   */
+  readonly failureStatus?: (status: number, environment: Environment) => Promise<number>;
   /** Shown below the options in the command's help: exit statuses, an example. */
   readonly epilogue?: string;
   readonly positionals: P;
