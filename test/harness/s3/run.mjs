@@ -18,7 +18,14 @@ const folder = mkdtempSync(join(tmpdir(), 'wale-s3-server-'));
 const load = async (name) => {
   const outfile = join(folder, `${name}.mjs`);
   const entry = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-  await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' });
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+  });
   return import(pathToFileURL(outfile).href);
 };
 const { createS3Server, TEST_BUCKET } = await load('server');
@@ -37,4 +44,5 @@ process.stdout.write(
     '',
   ].join('\n'),
 );
-for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => server.close().then(() => process.exit(0)));
+for (const name of ['SIGINT', 'SIGTERM'])
+  process.once(name, () => server.close().then(() => process.exit(0)));
