@@ -1,6 +1,6 @@
 /** The verbs. Each is loaded when it is called. */
 import { type Commands, command } from './command.ts';
-import { flag, integer, onOff, required, text, texts } from './option.ts';
+import { flag, integer, onOff, optional, required, text, texts } from './option.ts';
 
 export const commands: Commands = {
   version: command({
@@ -54,5 +54,16 @@ Further segments that wait are archived along with it, up to --pool-size in all.
       ),
     },
     load: () => import('../commands/backup-fetch.ts'),
+  }),
+  'backup-list': command({
+    summary: 'list the base backups of the archive',
+    positionals: { query: optional('QUERY', 'the name of a backup, or LATEST; without it all are listed') },
+    options: {
+      detail: flag('fill the columns for which each sentinel must be read'),
+      json: flag('everything that is known, as JSON'),
+      pretty: flag('a table for people'),
+      all: flag('also backups without a sentinel: those that are being made, and those that failed'),
+    },
+    load: () => import('../commands/backup-list.ts'),
   }),
 };
