@@ -26,6 +26,37 @@ Further segments that wait are archived along with it, up to --pool-size in all.
     },
     load: () => import('../commands/wal-push.ts'),
   }),
+  'wal-fetch': command({
+    summary: 'fetch a WAL file from the archive; for restore_command',
+    epilogue: `Exit status: 0 when the file is at WAL_DESTINATION, 1 when the archive does not have it. Any other failure
+exits with 200 in archive recovery, so that PostgreSQL stops instead of ending recovery early, with 1
+on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
+    quick: true,
+    failureStatus: async (status, environment) => {
+      const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
+      return fetchFailureStatus(status, environment, '.');
+    },
+    positionals: {
+      walSegment: required('WAL_SEGMENT', 'name of the file: %f in restore_command'),
+      walDestination: required('WAL_DESTINATION', 'path to put it: %p in restore_command'),
+    },
+    options: {
+      prefetch: integer('N', 'segments to fetch ahead', { default: 8, short: 'p' }),
+    },
+    load: () => import('../commands/wal-fetch.ts'),
+  }),
+  'wal-prefetch': command({
+    summary: 'fetch WAL segments ahead; started by wal-fetch',
+    quick: true,
+    positionals: {
+      baseDirectory: required('BASE_DIRECTORY', 'folder that wal-fetch puts segments in'),
+      segment: required('SEGMENT', 'first segment to fetch'),
+    },
+    options: {
+      count: integer('N', 'segments to hold ready', { default: 1, minimum: 1 }),
+    },
+    load: () => import('../commands/wal-prefetch.ts'),
+  }),
   'backup-fetch': command({
     summary: 'restore a base backup',
     epilogue: `Exit status: 0 when the backup is restored, 1 when it is not; then the directory says so, and the same command goes on.`,
