@@ -1,6 +1,6 @@
 /** The verbs. Each is loaded when it is called. */
 import { type Commands, command } from './command.ts';
-import { flag, integer, onOff, optional, required, text, texts } from './option.ts';
+import { flag, integer, onOff, required, text, texts } from './option.ts';
 
 export const commands: Commands = {
   version: command({
@@ -26,36 +26,36 @@ Further segments that wait are archived along with it, up to --pool-size in all.
     },
     load: () => import('../commands/wal-push.ts'),
   }),
-  'wal-fetch': command({
-    summary: 'fetch a WAL file from the archive; for restore_command',
-    epilogue: `Exit status: 0 when the file is at WAL_DESTINATION, 1 when the archive does not have it. Any other failure
-exits with 200 in archive recovery, so that PostgreSQL stops instead of ending recovery early, with 1
-on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
-    quick: true,
-    failureStatus: async (status, environment) => {
-      const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
-      return fetchFailureStatus(status, environment, '.');
-    },
+  'backup-push': command({
+    summary: 'take a base backup of a running or a stopped server',
+    epilogue: `Exit status: 0 when the backup is complete, 1 when it is not, or when it is and pages of the cluster have wrong checksums.
+The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpass.`,
     positionals: {
-      walSegment: required('WAL_SEGMENT', 'name of the file: %f in restore_command'),
-      walDestination: required('WAL_DESTINATION', 'path to put it: %p in restore_command'),
+      clusterDirectory: required('PG_CLUSTER_DIRECTORY', 'the data directory of the server'),
     },
     options: {
-      prefetch: integer('N', 'segments to fetch ahead', { default: 8, short: 'p' }),
+      poolSize: integer('N', 'parts that are made and uploaded at once', {
+        default: 4,
+        minimum: 1,
+        short: 'p',
+      }),
+      clusterReadRateLimit: integer('BYTES_PER_SECOND', 'read the cluster no faster than this', {
+        default: undefined,
+        minimum: 1,
+      }),
+      whileOffline: flag('the server is shut down'),
+      fastCheckpoint: onOff(
+        'begin with an immediate checkpoint; without either: as WALE_FAST_CHECKPOINT says, else spread so that it disturbs nobody',
+      ),
+      withConfig: flag('back up postgresql.conf, pg_hba.conf and pg_ident.conf too'),
+      failOnChecksum: flag('stop at a page with a wrong checksum, instead of recording it'),
+      walCheck: onOff('wait until the archive has the WAL that the backup needs; on unless switched off'),
+      walTimeout: integer('SECONDS', 'how long to wait for each next segment of that WAL', {
+        default: 600,
+        minimum: 1,
+      }),
     },
-    load: () => import('../commands/wal-fetch.ts'),
-  }),
-  'wal-prefetch': command({
-    summary: 'fetch WAL segments ahead; started by wal-fetch',
-    quick: true,
-    positionals: {
-      baseDirectory: required('BASE_DIRECTORY', 'folder that wal-fetch puts segments in'),
-      segment: required('SEGMENT', 'first segment to fetch'),
-    },
-    options: {
-      count: integer('N', 'segments to hold ready', { default: 1, minimum: 1 }),
-    },
-    load: () => import('../commands/wal-prefetch.ts'),
+    load: () => import('../commands/backup-push.ts'),
   }),
   'backup-fetch': command({
     summary: 'restore a base backup',
@@ -85,16 +85,5 @@ on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT over
       ),
     },
     load: () => import('../commands/backup-fetch.ts'),
-  }),
-  'backup-list': command({
-    summary: 'list the base backups of the archive',
-    positionals: { query: optional('QUERY', 'the name of a backup, or LATEST; without it all are listed') },
-    options: {
-      detail: flag('fill the columns for which each sentinel must be read'),
-      json: flag('everything that is known, as JSON'),
-      pretty: flag('a table for people'),
-      all: flag('also backups without a sentinel: those that are being made, and those that failed'),
-    },
-    load: () => import('../commands/backup-list.ts'),
   }),
 };

@@ -2,8 +2,10 @@
  * Members of a tar as the extraction understands them. Whatever a header may hold that a base backup never needs is
  * refused here, before anything touches the disk: an archive is data from elsewhere.
  */
-import { MemberError, type MemberKind, shown } from './member-error.ts';
+import { DataError } from '../errors.ts';
 import { memberPath } from './member-path.ts';
+
+export type MemberKind = 'file' | 'directory' | 'symlink';
 
 export interface Member {
   readonly kind: MemberKind;
@@ -23,6 +25,9 @@ export interface Member {
   /** Where a symlink leads; '' otherwise. */
   readonly linkTarget: string;
 }
+
+/** A member that must not, or cannot safely, be extracted. Fetching the part again would not help. */
+export class MemberError extends DataError {}
 
 /** What tar-stream's decoder yields; more is possible than its types say, since a header may hold anything. */
 export interface TarHeader {
@@ -65,6 +70,12 @@ export function toMember(header: TarHeader): Member {
     groupName: pax.get('gname') ?? header.gname,
     linkTarget: kind === 'symlink' ? linkTarget(header) : '',
   };
+}
+
+/** For messages: control characters made visible, never longer than a line. */
+export function shown(name: string): string {
+  const text = JSON.stringify(name);
+  return text.length > 200 ? `${text.slice(0, 200)}…"` : text;
 }
 
 function kindOf(header: TarHeader): MemberKind {

@@ -1,0 +1,163 @@
+/**
+ * Packs members into one part, on the calling thread. A cluster in motion: a file that vanished is left out; one that
+ * grew is cut at the size in its header, for WAL has the rest; one that shrank is filled up with zeros, which replay
+ * cuts off again. An I/O error is none of these and is thrown.
+ */
+import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { UserError } from '../errors.ts';
+import { paddingAfter, tarHeader } from '../tar/header.ts';
+import { PageReader } from './page-reader.ts';
+import {
+  MAX_LISTED_PAGES,
+  type PackedPart,
+  type PageRules,
+  type PartMember,
+  type PartOrder,
+  type UnsoundPage,
+} from './part-protocol.ts';
+import { type ChunkSink, PartWriter } from './part-writer.ts';
+
+export interface PackOptions {
+  readonly pages: PageRules | undefined;
+  readonly hashed: boolean;
+  readonly sink: ChunkSink;
+  /** Told of every piece that was read; may block (rate limit). */
+  readonly read: (bytes: number) => void;
+}
+
+export function packPart(order: PartOrder, options: PackOptions): PackedPart {
+  return new Packing(order, options).run();
+}
+
+class Packing {
+  readonly #order: PartOrder;
+  readonly #options: PackOptions;
+  readonly #writer: PartWriter;
+  readonly #pages: PageReader | undefined;
+  readonly #unsound: UnsoundPage[] = [];
+  #unsoundCount = 0;
+  #members = 0;
+  #expandedSize = 0;
+  #vanished = 0;
+  #shortened = 0;
+
+  constructor(order: PartOrder, options: PackOptions) {
+    this.#order = order;
+    this.#options = options;
+    const { hashed, sink } = options;
+    this.#writer = new PartWriter({ mtimeSeconds: order.mtimeSeconds, hashed, sink });
+    if (options.pages !== undefined) {
+      this.#pages = new PageReader(options.pages, (page) => this.#foundUnsound(page));
+    }
+  }
+
+  run(): PackedPart {
+    for (const member of this.#order.members) this.#pack(member);
+    return {
+      ...this.#writer.end(),
+      members: this.#members,
+      expandedSize: this.#expandedSize,
+      vanished: this.#vanished,
+      shortened: this.#shortened,
+      unsoundPages: this.#unsound,
+      unsoundPageCount: this.#unsoundCount,
+    };
+  }
+
+  #pack(member: PartMember): void {
+    if ('path' in member && member.kind === 'file') {
+      this.#packFile(member, member.path);
+      return;
+    }
+    this.#begin(member);
+    if (!('content' in member)) return;
+    this.#writer.write(member.content);
+    this.#writer.zeros(paddingAfter(member.size));
+  }
+
+  #begin(member: PartMember): void {
+    this.#writer.write(tarHeader(member));
+    this.#members += 1;
+    this.#expandedSize += member.size;
+  }
+
+  #packFile(member: PartMember, path: string): void {
+    const file = openPresent(path);
+    if (file === undefined) {
+      this.#vanished += 1;
+      return;
+    }
+    try {
+      const { size, mtimeMs } = file.stat;
+      this.#begin({ ...member, size, mtimeMs });
+      const read = this.#copy(file.descriptor, size, member.name);
+      if (read < size) {
+        this.#shortened += 1;
+        this.#writer.zeros(size - read);
+      }
+      this.#writer.zeros(paddingAfter(size));
+    } catch (error) {
+      throw readError(path, error);
+    } finally {
+      closeSync(file.descriptor);
+    }
+  }
+
+  /** Bytes copied: fewer than `size` when the file became shorter. */
+  #copy(descriptor: number, size: number, name: string): number {
+    const checked = this.#pages?.open(descriptor, name);
+    if (checked === undefined) return this.#copyPlain(descriptor, size);
+    let at = 0;
+    while (at < size) {
+      const piece = checked(at, size - at);
+      if (piece.length === 0) break;
+      this.#options.read(piece.length);
+      this.#writer.write(piece);
+      at += piece.length;
+    }
+    return at;
+  }
+
+  #copyPlain(descriptor: number, size: number): number {
+    let at = 0;
+    while (at < size) {
+      const room = this.#writer.room();
+      const bytes = readSync(descriptor, room, 0, Math.min(room.length, size - at), at);
+      if (bytes === 0) break;
+      this.#options.read(bytes);
+      this.#writer.advance(bytes);
+      at += bytes;
+    }
+    return at;
+  }
+
+  #foundUnsound(page: UnsoundPage): void {
+    this.#unsoundCount += 1;
+    if (this.#unsound.length < MAX_LISTED_PAGES) this.#unsound.push(page);
+  }
+}
+
+/** undefined when the file vanished, or is no regular file any more. */
+function openPresent(path: string): { descriptor: number; stat: Stats } | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(Buffer.from(path, 'latin1'), 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw readError(path, error);
+  }
+  const stat = fstatSync(descriptor);
+  if (stat.isFile()) return { descriptor, stat };
+  closeSync(descriptor);
+  return undefined;
+}
+
+function readError(path: string, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
+  return new UserError('could not read a file of the cluster', {
+    detail: `"${Buffer.from(path, 'latin1').toString('utf8')}": ${message}`,
+    hint: code === 'EACCES' ? 'Run as the user who owns the data directory.' : undefined,
+    cause: error,
+  });
+}

@@ -1,0 +1,310 @@
+/**
+ * A base backup from beginning to end. The order is what makes it safe: nothing is uploaded before the source is known
+ * to be the right one; the control file is read after everything else; the sentinel, which makes the backup exist, is
+ * written last, when every part and all WAL are known to be in the archive.
+ */
+import { hostname } from 'node:os';
+import {
+  type BackupName,
+  backupName,
+  paddedOffset,
+  partKey,
+  partPrefix,
+  sentinelKey,
+} from '../archive/layout.ts';
+import { type BackupSpec, type DamagedPage, type OwnFacts, writeSentinel } from '../archive/sentinel.ts';
+import { UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { CAN_CHECK_PAGES } from '../postgres/page-checksum.ts';
+import { formatLsn, segmentName } from '../postgres/segment.ts';
+import { type ClusterTablespace, readTablespaces } from '../postgres/tablespaces.ts';
+import { VERSION } from '../program.ts';
+import { formatBytes, formatDuration, Progress } from '../progress.ts';
+import type { Store } from '../store/store.ts';
+import { partitions, partLimits } from '../tar/partition.ts';
+import { takePlace } from './backup-place.ts';
+import { damagedPages } from './damage.ts';
+import { clusterBytes, clusterMembers, lastMembers } from './members.ts';
+import { createPartPool, type PartPool } from './part-pool.ts';
+import type { BackupEnd, BackupSource, BackupStart } from './source.ts';
+import { checkStoredParts, PartUploads } from './upload.ts';
+import { missingSegments, neededSegments, waitForWal } from './wal-check.ts';
+
+export interface PushOptions {
+  readonly source: BackupSource;
+  readonly store: Store;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Parts that are made and uploaded at a time. */
+  readonly poolSize: number;
+  readonly readBytesPerSecond: number | undefined;
+  readonly gpgKeyId: string | undefined;
+  readonly withConfig: boolean;
+  readonly failOnChecksum: boolean;
+  /** How long to wait for each next segment of WAL; undefined: the archive is not looked at. */
+  readonly walLimitMs: number | undefined;
+  readonly terminal: { readonly isTTY?: boolean | undefined; write(text: string): unknown };
+}
+
+export interface PushedBackup {
+  readonly name: BackupName;
+  /** Pages whose checksum is wrong. The backup is complete, the cluster is damaged. */
+  readonly damagedPageCount: number;
+}
+
+export async function pushBackup(options: PushOptions): Promise<PushedBackup> {
+  const { facts } = options.source;
+  const { blockBytes, relationSegmentBlocks, dataChecksums } = facts.control;
+  const checksPages = dataChecksums && CAN_CHECK_PAGES;
+  if (dataChecksums && !checksPages) options.log.warning('page checksums are not verified on this machine');
+  const pool = createPartPool({
+    size: options.poolSize,
+    pages: checksPages ? { pageBytes: blockBytes, segmentBlocks: relationSegmentBlocks } : undefined,
+    readBytesPerSecond: options.readBytesPerSecond,
+    hashed: options.gpgKeyId === undefined,
+  });
+  try {
+    return await new Push(options, pool).run();
+  } finally {
+    await pool.close();
+  }
+}
+
+class Push {
+  readonly #options: PushOptions;
+  readonly #pool: PartPool;
+  readonly #begun = new Date();
+  /** Also aborts when the server is gone; no longer used once the backup is stopped there. */
+  readonly #signal: AbortSignal;
+
+  constructor(options: PushOptions, pool: PartPool) {
+    this.#options = options;
+    this.#pool = pool;
+    const { lost } = options.source;
+    this.#signal = lost === undefined ? options.signal : AbortSignal.any([options.signal, lost]);
+  }
+
+  async run(): Promise<PushedBackup> {
+    const { source, store, log } = this.#options;
+    const [start, totalBytes] = await this.#start();
+    const { segmentBytes } = source.facts.control;
+    const segment = segmentName(start.timeline, start.lsn, segmentBytes);
+    const name = backupName(segment, Number(start.lsn % BigInt(segmentBytes)));
+    await takePlace(name, {
+      store,
+      log,
+      signal: this.#signal,
+      versionText: source.facts.versionText,
+      isOurs: source.offline || !source.facts.inRecovery,
+    });
+    const progress = this.#progress(totalBytes);
+    const uploads = new PartUploads({
+      store,
+      backup: name,
+      pool: this.#pool,
+      width: this.#options.poolSize,
+      gpgKeyId: this.#options.gpgKeyId,
+      progress,
+      packed: (part) => this.#stopOnDamage(damagedPages(part.unsoundPages, start.lsn, undefined)),
+    });
+    try {
+      const tablespaces = await readTablespaces(source.facts.dataDirectory);
+      const end = await this.#upload(uploads, tablespaces, totalBytes, start);
+      return await this.#complete(name, uploads, tablespaces, start, end, progress);
+    } finally {
+      progress.end();
+    }
+  }
+
+  /** While the server makes its checkpoint, the cluster is measured and the worker threads start. */
+  async #start(): Promise<[BackupStart, number]> {
+    const { source, withConfig } = this.#options;
+    const signal = this.#signal;
+    const measured = clusterBytes(source.facts, withConfig, signal);
+    measured.catch(() => undefined);
+    const start = await source.start(signal);
+    return [start, await measured];
+  }
+
+  #progress(totalBytes: number): Progress {
+    const { log, terminal } = this.#options;
+    return new Progress({
+      log: log.named('wal_e.worker.upload'),
+      verb: 'pushed',
+      totalBytes,
+      totalParts: undefined,
+      terminal,
+      now: () => performance.now(),
+    });
+  }
+
+  async #upload(
+    uploads: PartUploads,
+    tablespaces: readonly ClusterTablespace[],
+    totalBytes: number,
+    start: BackupStart,
+  ): Promise<BackupEnd> {
+    const { source, poolSize, withConfig, log } = this.#options;
+    const members = clusterMembers(source.facts, { tablespaces, withConfig, log, signal: this.#signal });
+    await uploads.uploadAll(partitions(members, partLimits(totalBytes, poolSize)), this.#signal);
+    // Read before the stop: on a standby the copy is consistent at the minimum recovery point that this file names.
+    const withControl = await lastMembers(source.facts);
+    const end = await source.stop(start, this.#signal);
+    const last = withControl(end);
+    await uploads.upload({ number: uploads.nextNumber, members: last, bytes: 0 }, this.#options.signal);
+    return end;
+  }
+
+  async #complete(
+    name: BackupName,
+    uploads: PartUploads,
+    tablespaces: readonly ClusterTablespace[],
+    start: BackupStart,
+    end: BackupEnd,
+    progress: Progress,
+  ): Promise<PushedBackup> {
+    const { store, signal } = this.#options;
+    const { parts } = uploads;
+    const sizes = new Map(parts.map(({ number, size }) => [partKey(name, number) as string, size]));
+    await checkStoredParts(store, partPrefix(name), sizes, signal);
+    const damaged = this.#damage(uploads, start, end);
+    this.#stopOnDamage(damaged.pages);
+    progress.end();
+    await this.#checkWal(end);
+    const own = this.#ownFacts(uploads, start, end, damaged);
+    const expandedSizeBytes = parts.reduce((sum, part) => sum + part.expandedSize, 0);
+    const sentinel = writeSentinel({
+      stopSegment: end.lastSegment,
+      stopOffset: paddedOffset(Number(end.lsn % BigInt(own.segmentBytes))),
+      expandedSizeBytes,
+      spec: backupSpec(this.#options.source.facts.dataDirectory, tablespaces),
+      own,
+    });
+    const put = { createOnly: true, contentType: 'application/json', signal } as const;
+    if ((await store.put(sentinelKey(name), [Buffer.from(sentinel)], put)) === 'exists') {
+      throw new UserError('a backup of the same name was completed meanwhile', {
+        detail: `The sentinel of ${name} is there already.`,
+        hint: 'Find out who else writes to this prefix: the parts of the two backups may be mixed.',
+      });
+    }
+    this.#report(name, uploads, expandedSizeBytes, damaged.count, progress.seconds);
+    return { name, damagedPageCount: damaged.count };
+  }
+
+  #damage(uploads: PartUploads, start: BackupStart, end: BackupEnd): { pages: DamagedPage[]; count: number } {
+    const stop = this.#options.source.offline ? undefined : end.lsn;
+    const pages = damagedPages(
+      uploads.unsoundPages,
+      this.#options.source.offline ? undefined : start.lsn,
+      stop,
+    );
+    // Pages beyond the list were not looked at one by one; there are so many that they are no chance.
+    const count = pages.length + uploads.unsoundPageCount - uploads.unsoundPages.length;
+    return { pages, count };
+  }
+
+  #stopOnDamage(pages: readonly DamagedPage[]): void {
+    const [first] = pages;
+    if (first === undefined || !this.#options.failOnChecksum) return;
+    throw new UserError('a page of the cluster has a wrong checksum', {
+      detail: `Block ${first.block} of "${first.file}"${pages.length > 1 ? ` and ${pages.length - 1} more` : ''}.`,
+      hint: 'Find out what the disk did. Without --fail-on-checksum the backup is completed and the damage recorded in it.',
+    });
+  }
+
+  async #checkWal(end: BackupEnd): Promise<void> {
+    const { source, store, log, signal, walLimitMs } = this.#options;
+    const need = {
+      first: end.firstSegment,
+      last: end.lastSegment,
+      segmentBytes: source.facts.control.segmentBytes,
+    };
+    if (source.offline) return sayNeededWal(neededSegments(need), store, log, signal);
+    if (walLimitMs === undefined) return;
+    const trouble = () => source.archiverTrouble(signal);
+    await waitForWal(need, { store, log, limitMs: walLimitMs, trouble, signal });
+  }
+
+  #ownFacts(
+    uploads: PartUploads,
+    start: BackupStart,
+    end: BackupEnd,
+    damaged: { pages: readonly DamagedPage[]; count: number },
+  ): OwnFacts {
+    const { source, withConfig } = this.#options;
+    const { control, postgresVersion, inRecovery } = source.facts;
+    return {
+      formatVersion: 1,
+      toolVersion: VERSION,
+      systemIdentifier: String(control.systemIdentifier),
+      postgresVersion,
+      segmentBytes: control.segmentBytes,
+      startLsn: formatLsn(start.lsn),
+      stopLsn: formatLsn(end.lsn),
+      timeline: start.timeline,
+      startTime: this.#begun.toISOString(),
+      finishTime: new Date().toISOString(),
+      fromStandby: inRecovery,
+      offline: source.offline,
+      dataChecksums: control.dataChecksums,
+      parts: uploads.parts,
+      damagedPages: damaged.pages,
+      damagedPageCount: damaged.count,
+      hostname: hostname(),
+      withConfig,
+    };
+  }
+
+  #report(name: BackupName, uploads: PartUploads, bytes: number, damaged: number, seconds: number): void {
+    const { log } = this.#options;
+    if (damaged > 0) {
+      const [first] = uploads.unsoundPages;
+      log.error('the cluster has pages with a wrong checksum', {
+        detail: `${damaged} in all, for instance block ${first?.block} of "${first?.file}". They are recorded in the backup.`,
+        hint: 'Find out what the disk did before it does more; an older backup may hold the pages undamaged.',
+      });
+    }
+    const stored = uploads.parts.reduce((sum, { size }) => sum + size, 0);
+    const duration = (Date.now() - this.#begun.getTime()) / 1000;
+    log.info('the base backup is complete', {
+      detail:
+        `${name}: ${formatBytes(bytes)}, compressed ${formatBytes(stored)} in ${uploads.parts.length} parts, in ` +
+        `${formatDuration(duration)}, ${formatBytes(bytes / Math.max(seconds, 0.001))}/s. ` +
+        `${uploads.vanished} files vanished and ${uploads.shortened} became shorter while they were read.`,
+      structured: {
+        name,
+        expanded_size_bytes: bytes,
+        size_bytes: stored,
+        seconds: Math.round(duration),
+        state: 'complete',
+      },
+    });
+  }
+}
+
+/** Where everything was, in the original's form. */
+function backupSpec(dataDirectory: string, tablespaces: readonly ClusterTablespace[]): BackupSpec {
+  return {
+    basePrefix: `${dataDirectory}/`,
+    tablespaces: new Map(tablespaces.map(({ oid, link, location }) => [oid, { loc: `${location}/`, link }])),
+  };
+}
+
+/** Nobody archives while the server is down, so there is nothing to wait for. */
+async function sayNeededWal(
+  names: readonly string[],
+  store: Store,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const range = names.length === 1 ? `segment ${names[0]}` : `segments ${names[0]} to ${names.at(-1)}`;
+  const missing = await missingSegments(store, names, signal);
+  if (missing.length === 0) {
+    log.info('the archive has all WAL that the backup needs', { detail: `It needs ${range}.` });
+    return;
+  }
+  log.warning('the backup needs WAL that is not in the archive yet', {
+    detail: `It needs ${range}; not there: ${missing.join(', ')}.`,
+    hint: 'The server archives it after its next start. Until then keep pg_wal: without that WAL the backup cannot be restored.',
+  });
+}

@@ -1,0 +1,158 @@
+/** Uploads the parts of one backup: they are made by the workers, encrypted here if need be, and streamed to the store. */
+import { createHash } from 'node:crypto';
+import { type BackupName, partKey } from '../archive/layout.ts';
+import type { PartFact } from '../archive/sentinel.ts';
+import { encrypt } from '../crypt/gpg.ts';
+import { UserError } from '../errors.ts';
+import { parallel } from '../parallel.ts';
+import type { Progress } from '../progress.ts';
+import { type Store, urlOf } from '../store/store.ts';
+import type { Partition } from '../tar/partition.ts';
+import type { PartPool } from './part-pool.ts';
+import { MAX_LISTED_PAGES, type PackedPart, type PartMember, type UnsoundPage } from './part-protocol.ts';
+
+export interface UploadOptions {
+  readonly store: Store;
+  readonly backup: BackupName;
+  readonly pool: PartPool;
+  /** Parts in flight. */
+  readonly width: number;
+  readonly gpgKeyId: string | undefined;
+  readonly progress: Progress;
+  /** Called after each part; may throw to stop the backup. */
+  readonly packed: (part: PackedPart) => void;
+}
+
+export class PartUploads {
+  readonly #options: UploadOptions;
+  readonly #parts = new Map<number, PartFact>();
+  readonly #unsound: UnsoundPage[] = [];
+  #unsoundCount = 0;
+  #readBefore = 0;
+  #lastNumber = -1;
+  vanished = 0;
+  shortened = 0;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+  }
+
+  /** Ascending. */
+  get parts(): PartFact[] {
+    return [...this.#parts.values()].sort((a, b) => a.number - b.number);
+  }
+
+  get unsoundPages(): readonly UnsoundPage[] {
+    return this.#unsound;
+  }
+
+  /** Also of those that are not listed. */
+  get unsoundPageCount(): number {
+    return this.#unsoundCount;
+  }
+
+  /** Number for a further part. */
+  get nextNumber(): number {
+    return this.#lastNumber + 1;
+  }
+
+  async uploadAll(parts: AsyncIterable<Partition<PartMember>>, signal: AbortSignal): Promise<void> {
+    await parallel(parts, this.#options.width, signal, (part, either) => this.upload(part, either));
+  }
+
+  async upload({ number, members }: Partition<PartMember>, signal: AbortSignal): Promise<void> {
+    const { store, backup, pool, gpgKeyId } = this.#options;
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+    const packing = pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
+    const plain = this.#counted(packing.chunks);
+    const stored =
+      gpgKeyId === undefined ? undefined : new Hashed(encrypt(plain, { keyId: gpgKeyId, signal }));
+    const key = partKey(backup, number);
+    await store.put(key, stored?.chunks() ?? plain, {
+      createOnly: false,
+      contentType: 'application/octet-stream',
+      signal,
+    });
+    const packed = packing.packed();
+    const { size, sha256 } = stored?.facts() ?? packed;
+    const { members: count, expandedSize } = packed;
+    this.#parts.set(number, { number, size, sha256, members: count, expandedSize });
+    this.#remember(packed);
+    this.#options.packed(packed);
+    this.#options.progress.partDone(`Uploaded "${urlOf(store, key)}", ${size} bytes.`);
+  }
+
+  #remember({ vanished, shortened, unsoundPages, unsoundPageCount }: PackedPart): void {
+    this.vanished += vanished;
+    this.shortened += shortened;
+    this.#unsoundCount += unsoundPageCount;
+    this.#unsound.push(...unsoundPages.slice(0, MAX_LISTED_PAGES - this.#unsound.length));
+  }
+
+  /** Progress counts what was read from the cluster. */
+  async *#counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      this.#count();
+      yield chunk;
+    }
+    this.#count();
+  }
+
+  #count(): void {
+    const read = this.#options.pool.bytesRead();
+    this.#options.progress.add(read - this.#readBefore);
+    this.#readBefore = read;
+  }
+}
+
+class Hashed {
+  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #hash = createHash('sha256');
+  #size = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#source) {
+      this.#hash.update(chunk);
+      this.#size += chunk.length;
+      yield chunk;
+    }
+  }
+
+  /** After the last chunk. */
+  facts(): { size: number; sha256: string } {
+    return { size: this.#size, sha256: this.#hash.digest('hex') };
+  }
+}
+
+/** What was uploaded is there, whole, and nothing else is: a reader takes every part that it finds. */
+export async function checkStoredParts(
+  store: Store,
+  prefix: string,
+  expected: ReadonlyMap<string, number>,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = new Map(expected);
+  for await (const page of store.list(prefix, { signal })) {
+    for (const { key, size } of page) {
+      if (missing.get(key) !== size) {
+        const wanted = expected.get(key);
+        const fact = wanted === undefined ? 'does not belong to this backup' : `should have ${wanted} bytes`;
+        throw badPart(`"${urlOf(store, key)}" has ${size} bytes and ${fact}.`);
+      }
+      missing.delete(key);
+    }
+  }
+  const [first] = missing.keys();
+  if (first !== undefined) throw badPart(`"${urlOf(store, first)}" is not there.`);
+}
+
+function badPart(detail: string): UserError {
+  return new UserError('the store does not hold what was uploaded', {
+    detail,
+    hint: 'The backup is not complete and will not be listed. Start it again; if it happens again, mistrust the store.',
+  });
+}
