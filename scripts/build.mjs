@@ -1,11 +1,12 @@
 // Builds dist/: the program as a few CommonJS files (they start faster than ES modules: docs/performance.md), the
-// worker entries and the WebAssembly codec. esbuild can only split ES modules, so it splits first; pack.mjs turns the
+// worker entries, the WebAssembly modules and the licences of what is inside. esbuild can only split ES modules, so it splits first; pack.mjs turns the
 // chunks into CommonJS, dynamic imports into lazy requires.
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build } from 'esbuild';
+import { licenses } from './licenses.mjs';
 import { pack } from './pack.mjs';
 
 // What a start of `wal-push` or `wal-fetch` on the file store needs.
@@ -47,7 +48,7 @@ const program = await build({
 mkdirSync(staging, { recursive: true });
 for (const [name, code] of await pack(program, HOT)) writeFileSync(join(staging, name), code);
 // A worker thread has its own copy of every module, so nothing is gained by sharing chunks with the program.
-await build({
+const workers = await build({
   ...shared,
   entryPoints: readdirSync(join(root, 'src'), { recursive: true })
     .filter((name) => name.endsWith('.worker.ts'))
@@ -58,6 +59,11 @@ await build({
 });
 await compileModule('lzo1x', 10);
 await compileModule('page-checksum', 5);
+writeFileSync(
+  join(staging, 'THIRD-PARTY-LICENSES.txt'),
+  // The WebAssembly modules hold pieces of AssemblyScript's standard library.
+  licenses(root, [program.metafile, workers.metafile], ['node_modules/assemblyscript']),
+);
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(staging, join(root, 'dist'));
 
