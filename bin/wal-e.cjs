@@ -7,4 +7,12 @@ while read -r name mask; do
 done 2>/dev/null </proc/self/status
 exec node "$0" "$@"
 */;
-require('../dist/main.cjs');
+try {
+  require('../dist/main.cjs');
+} catch (error) {
+  // Node's own status for this is 1, which PostgreSQL takes of a restore_command for the end of the WAL.
+  console.error(error);
+  const { existsSync } = require('node:fs');
+  const recovers = existsSync('recovery.signal') || existsSync('recovery.conf');
+  process.exit(process.argv.includes('wal-fetch') && recovers ? 200 : 2);
+}

@@ -16,6 +16,11 @@ const HOT = [
   'src/store/file.ts',
   'src/commands/wal-push.ts',
   'src/wal/push.ts',
+  'src/commands/wal-fetch.ts',
+  'src/wal/destination.ts',
+  'src/wal/prefetched.ts',
+  'src/wal/download.ts',
+  'src/wal/fetch-ahead.ts',
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));

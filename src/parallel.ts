@@ -26,3 +26,28 @@ export async function parallel<Item>(
   await Promise.all(running);
   either.throwIfAborted();
 }
+
+/** The results of `work` in the order of the items, at most `width` under way. Leaving the loop early aborts the rest. */
+export async function* inOrder<Item, Result>(
+  items: AsyncIterable<Item> | Iterable<Item>,
+  width: number,
+  signal: AbortSignal,
+  work: (item: Item, signal: AbortSignal) => Promise<Result>,
+): AsyncGenerator<Result> {
+  const end = new AbortController();
+  const either = AbortSignal.any([signal, end.signal]);
+  const underway: Promise<Result>[] = [];
+  try {
+    for await (const item of items) {
+      const task = work(item, either);
+      task.catch((error: unknown) => end.abort(error));
+      underway.push(task);
+      const first = underway.length >= width ? underway.shift() : undefined;
+      if (first !== undefined) yield await first;
+    }
+    for (let first = underway.shift(); first !== undefined; first = underway.shift()) yield await first;
+  } finally {
+    end.abort();
+    await Promise.allSettled(underway);
+  }
+}

@@ -1,6 +1,6 @@
 /** The verbs. Each is loaded when it is called. */
 import { type Commands, command } from './command.ts';
-import { flag, integer, onOff, required, text, texts } from './option.ts';
+import { flag, integer, onOff, optional, required, text, texts } from './option.ts';
 
 export const commands: Commands = {
   version: command({
@@ -25,6 +25,37 @@ Further segments that wait are archived along with it, up to --pool-size in all.
       ),
     },
     load: () => import('../commands/wal-push.ts'),
+  }),
+  'wal-fetch': command({
+    summary: 'fetch a WAL file from the archive; for restore_command',
+    epilogue: `Exit status: 0 when the file is at WAL_DESTINATION, 1 when the archive does not have it. Any other failure
+exits with 200 in archive recovery, so that PostgreSQL stops instead of ending recovery early, with 1
+on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
+    quick: true,
+    failureStatus: async (status, environment) => {
+      const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
+      return fetchFailureStatus(status, environment, '.');
+    },
+    positionals: {
+      walSegment: required('WAL_SEGMENT', 'name of the file: %f in restore_command'),
+      walDestination: required('WAL_DESTINATION', 'path to put it: %p in restore_command'),
+    },
+    options: {
+      prefetch: integer('N', 'segments to fetch ahead', { default: 8, short: 'p' }),
+    },
+    load: () => import('../commands/wal-fetch.ts'),
+  }),
+  'wal-prefetch': command({
+    summary: 'fetch WAL segments ahead; started by wal-fetch',
+    quick: true,
+    positionals: {
+      baseDirectory: required('BASE_DIRECTORY', 'folder that wal-fetch puts segments in'),
+      segment: required('SEGMENT', 'first segment to fetch'),
+    },
+    options: {
+      count: integer('N', 'segments to hold ready', { default: 1, minimum: 1 }),
+    },
+    load: () => import('../commands/wal-prefetch.ts'),
   }),
   'backup-push': command({
     summary: 'take a base backup of a running or a stopped server',
@@ -85,5 +116,16 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
       ),
     },
     load: () => import('../commands/backup-fetch.ts'),
+  }),
+  'backup-list': command({
+    summary: 'list the base backups of the archive',
+    positionals: { query: optional('QUERY', 'the name of a backup, or LATEST; without it all are listed') },
+    options: {
+      detail: flag('fill the columns for which each sentinel must be read'),
+      json: flag('everything that is known, as JSON'),
+      pretty: flag('a table for people'),
+      all: flag('also backups without a sentinel: those that are being made, and those that failed'),
+    },
+    load: () => import('../commands/backup-list.ts'),
   }),
 };

@@ -27,8 +27,9 @@ export async function run(args: WalPushArguments, context: Context): Promise<num
     await push(args, context);
     return 0;
   } catch (error) {
-    if (!(error instanceof UserError) || error.exitStatus <= MOST_FOR_ARCHIVER) throw error;
-    context.log.failure(error);
+    const cause: unknown = context.signal.aborted ? context.signal.reason : error;
+    if (!(cause instanceof UserError) || cause.exitStatus <= MOST_FOR_ARCHIVER) throw cause;
+    context.log.failure(cause);
     return 1;
   }
 }

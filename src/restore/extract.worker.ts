@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { LzopDecoder } from '../codec/decoder.ts';
 import { DataError, UserError } from '../errors.ts';
 import { Extractor } from '../tar/extract.ts';
-import { MemberError } from '../tar/member.ts';
+import { MemberError } from '../tar/member-error.ts';
 import { machineOwners } from '../tar/owner.ts';
 import { Untar } from '../tar/untar.ts';
 import type { ExtractFailure, ExtractPlace, FromExtractor, ToExtractor } from './extract-messages.ts';

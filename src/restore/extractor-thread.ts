@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { DataError, UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
 import type { Extracted } from '../tar/extract.ts';
-import { MemberError } from '../tar/member.ts';
+import { MemberError } from '../tar/member-error.ts';
 import { parcels } from './chunk-parcels.ts';
 import type { ExtractFailure, ExtractPlace, FromExtractor, ToExtractor } from './extract-messages.ts';
 

@@ -8,7 +8,7 @@ import { DataError, StoreError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Store, urlOf } from '../store/store.ts';
 import type { Extracted } from '../tar/extract.ts';
-import { MemberError } from '../tar/member.ts';
+import { MemberError } from '../tar/member-error.ts';
 import type { ExtractorThread } from './extractor-thread.ts';
 
 export interface PartToFetch {

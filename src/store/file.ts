@@ -8,6 +8,7 @@ import { constants, promises as fs } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { fileError, isErrno } from './file-error.ts';
+import { makeFolders, removeEmptyFolders, syncFolder } from './file-folders.ts';
 import { entriesUnder, type FileEntry } from './file-list.ts';
 import type { Body, FoundObject, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
 
@@ -146,24 +147,6 @@ async function createIn(folder: string, path: string): Promise<fs.FileHandle> {
   }
 }
 
-/** mkdir -p whose new entries are durable before anything in them is. */
-async function makeFolders(folder: string): Promise<void> {
-  const first = await fs.mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = made.slice(0, made.lastIndexOf('/'))) {
-    await syncFolder(made.slice(0, made.lastIndexOf('/')) || '/');
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 async function write(handle: fs.FileHandle, body: Body, signal: AbortSignal): Promise<void> {
   if (Array.isArray(body)) return writeAll(handle, body);
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
@@ -266,18 +249,4 @@ async function* pages(base: string, prefix: string, signal: AbortSignal): AsyncG
   }
   signal.throwIfAborted();
   if (page.length > 0) yield page;
-}
-
-/** Folders that a removal left empty go too, up to but without the root. */
-async function removeEmptyFolders(base: string, keys: readonly string[]): Promise<void> {
-  const folders = new Set(keys.map((key) => key.slice(0, Math.max(0, key.lastIndexOf('/')))));
-  for (const first of folders) {
-    for (let folder = first; folder !== ''; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/')))) {
-      const removed = await fs.rmdir(`${base}/${folder}`).then(
-        () => true,
-        () => false,
-      );
-      if (!removed) break;
-    }
-  }
 }

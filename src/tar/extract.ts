@@ -18,7 +18,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { Folders, type Ids } from './folders.ts';
-import { type Member, MemberError, shown } from './member.ts';
+import type { Member } from './member.ts';
+import { MemberError, shown } from './member-error.ts';
 import type { OwnerOf } from './owner.ts';
 import { SyncQueue } from './sync-queue.ts';
 import type { MemberSink } from './untar.ts';

@@ -3,7 +3,7 @@
  * no path goes through a symbolic link, whoever put it there.
  */
 import { chmodSync, closeSync, fsyncSync, lchownSync, lstatSync, mkdirSync, openSync } from 'node:fs';
-import { MemberError, shown } from './member.ts';
+import { MemberError, shown } from './member-error.ts';
 
 export interface Ids {
   readonly uid: number;

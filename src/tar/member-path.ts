@@ -1,5 +1,5 @@
 /** Names of members -> paths under the data directory. No name gets out of it, and none is guessed at or repaired. */
-import { MemberError, type MemberKind, shown } from './member.ts';
+import { MemberError, type MemberKind, shown } from './member-error.ts';
 
 const MAX_PATH_BYTES = 4000;
 const MAX_NAME_BYTES = 255;

@@ -2,10 +2,8 @@
  * Members of a tar as the extraction understands them. Whatever a header may hold that a base backup never needs is
  * refused here, before anything touches the disk: an archive is data from elsewhere.
  */
-import { DataError } from '../errors.ts';
+import { MemberError, type MemberKind, shown } from './member-error.ts';
 import { memberPath } from './member-path.ts';
-
-export type MemberKind = 'file' | 'directory' | 'symlink';
 
 export interface Member {
   readonly kind: MemberKind;
@@ -25,9 +23,6 @@ export interface Member {
   /** Where a symlink leads; '' otherwise. */
   readonly linkTarget: string;
 }
-
-/** A member that must not, or cannot safely, be extracted. Fetching the part again would not help. */
-export class MemberError extends DataError {}
 
 /** What tar-stream's decoder yields; more is possible than its types say, since a header may hold anything. */
 export interface TarHeader {
@@ -70,12 +65,6 @@ export function toMember(header: TarHeader): Member {
     groupName: pax.get('gname') ?? header.gname,
     linkTarget: kind === 'symlink' ? linkTarget(header) : '',
   };
-}
-
-/** For messages: control characters made visible, never longer than a line. */
-export function shown(name: string): string {
-  const text = JSON.stringify(name);
-  return text.length > 200 ? `${text.slice(0, 200)}…"` : text;
 }
 
 function kindOf(header: TarHeader): MemberKind {

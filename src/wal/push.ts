@@ -5,6 +5,7 @@ import { DataError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Body, type Store, urlOf } from '../store/store.ts';
 import { holdsSameContent } from './compare.ts';
+import { pathPrefix } from './log-fields.ts';
 import { MAX_PACKED_AT_ONCE, packStream, packWalFile } from './pack.ts';
 import type { WalFile } from './wal-file.ts';
 
@@ -21,7 +22,7 @@ export async function pushWalFile(file: WalFile, context: PushContext, packed?: 
   const { store, log, signal } = context;
   const key = walKey(file.name);
   const url = urlOf(store, key);
-  const fields = { action: 'push-wal', key: url, prefix: pathPrefix(store), seg: file.name };
+  const fields = { action: 'push-wal', key: url, prefix: pathPrefix(store.url), seg: file.name };
   log.info('begin archiving a file', {
     detail: `Uploading "${file.path}" to "${url}".`,
     structured: { ...fields, state: 'begin' },
@@ -39,12 +40,6 @@ export async function pushWalFile(file: WalFile, context: PushContext, packed?: 
     detail: `Archiving to "${url}" complete at ${rate}KiB/s.`,
     structured: { ...fields, rate, state: 'complete' },
   });
-}
-
-/** The path of the prefix as the original logs it: no leading slash, one trailing slash. */
-export function pathPrefix(store: Store): string {
-  const path = store.url.replace(/^[a-z0-9]+:\/\/[^/]*\/?/, '');
-  return path === '' ? '' : `${path}/`;
 }
 
 interface SizedBody {
@@ -100,7 +95,7 @@ async function acceptExisting(file: WalFile, { store, log, signal }: PushContext
     structured: {
       action: 'push-wal',
       key: url,
-      prefix: pathPrefix(store),
+      prefix: pathPrefix(store.url),
       seg: file.name,
       state: 'complete',
     },

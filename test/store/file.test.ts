@@ -137,6 +137,13 @@ describe('file store', () => {
     chmodSync(root, 0o700);
   });
 
+  it('fails where the system makes no folders, instead of trying for ever', async () => {
+    const nowhere = createFileStore('/proc/nowhere');
+    await expect(nowhere.put(walKey('x'), [Buffer.from('x')], createOnly)).rejects.toThrow(
+      'could not store a file',
+    );
+  });
+
   it('reports a file that is cut while it is read', async () => {
     const key = walKey('x');
     await store.put(key, [new Uint8Array(3 * 1024 * 1024)], createOnly);

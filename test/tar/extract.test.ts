@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/errors.ts';
 import { type Extracted, type ExtractOptions, Extractor } from '../../src/tar/extract.ts';
-import { MemberError } from '../../src/tar/member.ts';
+import { MemberError } from '../../src/tar/member-error.ts';
 import { Untar } from '../../src/tar/untar.ts';
 import { seededBytes, seededRandom } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';

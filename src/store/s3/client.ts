@@ -27,6 +27,8 @@ export interface S3Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
+  /** How often it was asked; whoever asked twice may have been heard twice. */
+  readonly attempts: number;
 }
 
 export interface S3Client {
@@ -60,11 +62,13 @@ export function createS3Client(parts: S3ClientParts): S3Client {
     once: (request, signal) => attempts(prepare(request, url), signal),
     send: (request, signal) => {
       const prepared = prepare(request, url);
+      let made = 0;
       return retry.run(async (limited) => {
+        made += 1;
         const { status, headers, body } = await attempts(prepared, limited);
         const text = await readText(body, TEXT_LIMIT_BYTES);
         refuseDocument(prepared, { status, headers, text });
-        return { status, headers, text };
+        return { status, headers, text, attempts: made };
       }, signal);
     },
   };
@@ -186,9 +190,9 @@ async function readText(body: AsyncIterable<Uint8Array>, limit: number): Promise
  * S3 answers some requests with 200 before it knows how they end, and puts the error into the document; and a document
  * that lacks its end came from a connection that broke.
  */
-function refuseDocument({ what, headers }: Prepared, answer: Refusal): void {
+function refuseDocument({ what, headers, method }: Prepared, answer: Refusal): void {
   const text = answer.text.trimEnd();
-  if (text === '') return;
+  if (text === '' && method !== 'GET' && method !== 'POST') return;
   const root = /^(?:\s*<\?[^>]*\?>)?\s*<([A-Za-z]\w*)/.exec(text)?.[1];
   if (root === 'Error') throw refused(what, { ...answer, status: 500 }, headers);
   const complete = root !== undefined && (text.endsWith(`</${root}>`) || text.endsWith('/>'));

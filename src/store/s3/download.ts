@@ -22,8 +22,10 @@ interface Opened {
   readonly rest: AsyncIterator<Uint8Array>;
 }
 
+type Open = (path: string, headers: Record<string, string>, signal: AbortSignal) => Promise<Opened>;
+
 export function createDownloads(client: S3Client, retry: Retry): Downloads {
-  const open = (path: string, headers: Record<string, string>, signal: AbortSignal) =>
+  const open: Open = (path, headers, signal) =>
     retry.run(async (limited): Promise<Opened> => {
       const answer = await client.once({ method: 'GET', path, headers }, limited);
       if (headers.range !== undefined && answer.status !== 206) throw rangeIgnored(path);
@@ -48,31 +50,10 @@ export function createDownloads(client: S3Client, retry: Retry): Downloads {
       } catch (error) {
         if (!(error instanceof S3Error && error.transient) || received === size) throw error;
       }
-      opened = await reopen(path, headers, received, size, signal);
+      opened = await reopen(open, { path, headers, size }, received, signal);
     }
     compareChecksum(path, headers, crc);
   }
-
-  const reopen = async (
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    received: number,
-    size: number,
-    signal: AbortSignal,
-  ) => {
-    const etag = headers.etag ?? '';
-    const condition: Record<string, string> = etag === '' || etag === '""' ? {} : { 'if-match': etag };
-    try {
-      const opened = await open(path, { ...condition, range: `bytes=${received}-${size - 1}` }, signal);
-      const same = ['etag', 'last-modified'].every((name) => opened.headers[name] === headers[name]);
-      if (same && opened.headers['content-range'] === `bytes ${received}-${size - 1}/${size}`) return opened;
-      await opened.rest.return?.();
-    } catch (error) {
-      if (!(error instanceof S3Error && (error.absent || error.status === 412 || error.status === 416)))
-        throw error;
-    }
-    throw changed(path);
-  };
 
   return {
     async get(key, path, { signal }) {
@@ -87,6 +68,35 @@ export function createDownloads(client: S3Client, retry: Retry): Downloads {
       return { ...info, body: body(path, opened, info.size, signal) };
     },
   };
+}
+
+/** An object as its first answer described it. */
+interface Original {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** The rest of the same object, from byte `received` on; an error when the object is not the same any more. */
+async function reopen(
+  open: Open,
+  { path, headers, size }: Original,
+  received: number,
+  signal: AbortSignal,
+): Promise<Opened> {
+  const etag = headers.etag ?? '';
+  const condition: Record<string, string> = etag === '' || etag === '""' ? {} : { 'if-match': etag };
+  try {
+    const opened = await open(path, { ...condition, range: `bytes=${received}-${size - 1}` }, signal);
+    const same = ['etag', 'last-modified'].every((name) => opened.headers[name] === headers[name]);
+    if (same && opened.headers['content-range'] === `bytes ${received}-${size - 1}/${size}`) return opened;
+    await opened.rest.return?.();
+  } catch (error) {
+    if (!(error instanceof S3Error && (error.absent || error.status === 412 || error.status === 416)))
+      throw error;
+  }
+  throw changed(path);
 }
 
 async function* remaining({ first, rest }: Opened): AsyncGenerator<Uint8Array> {

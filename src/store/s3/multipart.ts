@@ -44,8 +44,9 @@ export async function putMultipart(
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   const stream = abortableStream(source, signal);
+  const watched = watch(parts.client, failure);
   const upload = new Upload({
-    client: createSdkClient(failingTogether(parts.client, failure), parts.settings.bucket, signal),
+    client: createSdkClient(watched.client, parts.settings.bucket, signal),
     params: {
       ...uploadParams(parts.settings, key, options),
       Body: Readable.from(stream.bytes, { objectMode: false }),
@@ -55,8 +56,10 @@ export async function putMultipart(
     // Its own aborting would use the signal that has fired.
     leavePartsOnError: true,
   });
+  const started = Date.now();
   try {
     await complete(upload, parts, key, stream.length, signal);
+    if (watched.maybeBegunTwice()) await cleanUp(parts, key, { started });
     return 'stored';
   } catch (error) {
     const reason = options.signal.aborted
@@ -65,7 +68,11 @@ export async function putMultipart(
         ? failure.signal.reason
         : error;
     failure.abort(reason);
-    await cleanUp(parts, key, upload.uploadId, reason);
+    await cleanUp(parts, key, {
+      id: upload.uploadId,
+      started: watched.maybeBegunTwice() ? started : undefined,
+      wrong: reason instanceof S3Error && reason.code === WRONG_SIZE,
+    });
     if (options.createOnly && reason instanceof S3Error && reason.status === 412) return 'exists';
     throw reason;
   }
@@ -96,18 +103,33 @@ async function complete(
   throw gone ?? wrongSize(key, info?.size, length());
 }
 
+interface Watched {
+  readonly client: S3Client;
+  /** The store may have begun an upload of whose identity we never heard. */
+  maybeBegunTwice(): boolean;
+}
+
 /** A part that failed for good ends the whole upload at once; the answer to Complete is looked into above. */
-function failingTogether(client: S3Client, failure: AbortController): S3Client {
+function watch(client: S3Client, failure: AbortController): Watched {
+  let unheard = false;
   return {
-    once: client.once,
-    async send(request, signal) {
-      try {
-        return await client.send(request, signal);
-      } catch (error) {
-        const completing = request.method === 'POST' && request.query?.uploadId !== undefined;
-        if (!completing) failure.abort(error);
-        throw error;
-      }
+    maybeBegunTwice: () => unheard,
+    client: {
+      once: client.once,
+      async send(request, signal) {
+        const { method, query = {} } = request;
+        const beginning = method === 'POST' && 'uploads' in query;
+        if (beginning) unheard = true;
+        try {
+          const answer = await client.send(request, signal);
+          if (beginning) unheard = answer.attempts > 1;
+          return answer;
+        } catch (error) {
+          const completing = method === 'POST' && 'uploadId' in query;
+          if (!completing) failure.abort(error);
+          throw error;
+        }
+      },
     },
   };
 }
@@ -140,27 +162,36 @@ function storageClassOf(name: string): StorageClass {
   return name as StorageClass;
 }
 
+interface Remains {
+  /** The upload, when it was begun. */
+  readonly id?: string | undefined;
+  /** When uploads of the key since then are ours. */
+  readonly started?: number | undefined;
+  /** The object itself is not what was sent. */
+  readonly wrong?: boolean;
+}
+
 /** Nothing stays in the store: neither parts, nor an upload whose beginning was not answered, nor a wrong object. */
 async function cleanUp(
   { client, settings }: MultipartParts,
   key: Key,
-  uploadId: string | undefined,
-  reason: unknown,
+  { id, started, wrong }: Remains,
 ): Promise<void> {
   const call = { signal: AbortSignal.timeout(CLEAN_UP_MS) };
   const sdk = createSdkClient(client, settings.bucket);
   try {
-    if (uploadId !== undefined) await abortUpload(sdk, settings, { key, id: uploadId }, call);
-    else {
+    if (id !== undefined) await abortUpload(sdk, settings, { key, id }, call);
+    if (started !== undefined) {
       for await (const page of listUploads(sdk, settings, key, call)) {
-        const own = page.filter((upload) => upload.key === key);
-        for (const upload of own) await abortUpload(sdk, settings, upload, call);
+        const ours = page.filter(
+          (upload) => upload.key === key && upload.started.getTime() > started - CLOCK_MS,
+        );
+        for (const upload of ours) await abortUpload(sdk, settings, upload, call);
       }
     }
-    if (reason instanceof S3Error && reason.code === WRONG_SIZE)
-      await removeObjects(sdk, settings, [key], call);
+    if (wrong === true) await removeObjects(sdk, settings, [key], call);
   } catch {
-    // What stays is found by `leftovers`; the reason of the failure is what counts.
+    // What stays is found by `leftovers`; how the upload itself ended is what counts.
   }
 }
 

@@ -66,13 +66,22 @@ export function createPuts(client: S3Client, settings: S3Settings): Puts {
           honoured = 'yes';
           return 'exists';
         }
-        if (error.status !== 501 && error.status !== 400) throw error;
+        if (!refusesCondition(error)) throw error;
       }
       const result = await putAfterHead(key, body, options);
       honoured = 'no';
       return result;
     },
   };
+}
+
+/** 501, or a 400 that is not about something else. */
+function refusesCondition({ status, code }: S3Error): boolean {
+  if (status === 501) return true;
+  return (
+    status === 400 &&
+    (code === undefined || /^(InvalidArgument|InvalidRequest|BadRequest|NotImplemented)$/.test(code))
+  );
 }
 
 function cannotSee(key: Key, { bucket }: S3Settings): S3Error {

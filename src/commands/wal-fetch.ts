@@ -1,0 +1,155 @@
+/**
+ * `wal-fetch NAME PATH`, PostgreSQL's restore_command: exit 0 when the file is at PATH, 1 only when the archive does
+ * not have it. What any other failure exits with is decided in wal/fetch-failure.ts.
+ */
+import { walKey } from '../archive/layout.ts';
+import { Spool } from '../archive/prefetch.ts';
+import { UsageError, UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { followingSegments, walFileKind } from '../postgres/segment.ts';
+import { archiveUrl } from '../settings/archive-address.ts';
+import { fetchErrorExit } from '../settings/fetch.ts';
+import { destinationFolder } from '../wal/destination.ts';
+import { fetchFailureStatus } from '../wal/fetch-failure.ts';
+import { pathPrefix } from '../wal/log-fields.ts';
+import type { Context } from './context.ts';
+
+export interface WalFetchArguments {
+  readonly walSegment: string;
+  readonly walDestination: string;
+  /** Segments to fetch ahead. */
+  readonly prefetch: number;
+}
+
+const FOUND = 0;
+const MISSING = 1;
+
+export async function run(args: WalFetchArguments, context: Context): Promise<number> {
+  try {
+    return (await fetch(args, context)) ? FOUND : MISSING;
+  } catch (error) {
+    const cause: unknown = context.signal.aborted ? context.signal.reason : error;
+    context.log.failure(cause);
+    const status = cause instanceof UserError ? cause.exitStatus : 1;
+    return fetchFailureStatus(status, context.settings.environment, '.');
+  }
+}
+
+async function fetch(args: WalFetchArguments, context: Context): Promise<boolean> {
+  const { walSegment: name, walDestination: path } = args;
+  checkName(name);
+  fetchErrorExit(context.settings.environment);
+  const log = context.log.named('wal_e.operator.backup');
+  const url = archiveUrl(context.settings);
+  const fields = { action: 'wal-fetch', key: `${url}/${walKey(name)}`, prefix: pathPrefix(url), seg: name };
+  log.info('begin wal restore', { structured: { ...fields, state: 'begin' } });
+  const ahead = walFileKind(name) === 'segment' ? args.prefetch : 0;
+  const size =
+    ahead > 0
+      ? await fetchSegment(name, path, ahead, { context, log, fields })
+      : await fetchDirectly(name, path, { context, log, fields });
+  log.info('complete wal restore', { structured: { ...fields, state: 'complete' } });
+  return size !== undefined;
+}
+
+interface Task {
+  readonly context: Context;
+  readonly log: Log;
+  readonly fields: Readonly<Record<'action' | 'key' | 'prefix' | 'seg', string>>;
+}
+
+/** From the spool, or else from the archive; then the next ones are seen to. */
+async function fetchSegment(
+  name: string,
+  path: string,
+  count: number,
+  task: Task,
+): Promise<number | undefined> {
+  const folder = destinationFolder(path);
+  const spool = openSpool(folder, name, task.log);
+  if (spool === undefined) return fetchDirectly(name, path, task);
+  const size = (await promote(spool, name, path, task)) ?? (await fetchAlone(spool, name, path, task));
+  if (size !== undefined) await lookAhead(spool, folder, followingSegments(name, count, size), task.log);
+  return size;
+}
+
+/** The spool is a help: when it cannot be used, the segment comes straight from the archive. */
+function openSpool(folder: string, name: string, log: Log): Spool | undefined {
+  try {
+    const spool = new Spool(folder);
+    spool.make();
+    spool.setPosition(name);
+    return spool;
+  } catch (error) {
+    log.warning('prefetch does not work', { detail: String(error) });
+    return undefined;
+  }
+}
+
+async function lookAhead(spool: Spool, folder: string, wanted: readonly string[], log: Log): Promise<void> {
+  try {
+    spool.keepOnly(wanted);
+    const { fetchAhead } = await import('../wal/fetch-ahead.ts');
+    await fetchAhead(spool, folder, wanted);
+  } catch (error) {
+    log.warning('prefetch does not work', { detail: String(error) });
+  }
+}
+
+async function promote(
+  spool: Spool,
+  name: string,
+  path: string,
+  { log, fields }: Task,
+): Promise<number | undefined> {
+  const { takePrefetched } = await import('../wal/prefetched.ts');
+  const size = await takePrefetched(spool, name, path, log);
+  if (size !== undefined) {
+    log.info('promoted prefetched wal segment', {
+      detail: `Moved the prefetched "${name}" to "${path}".`,
+      structured: fields,
+    });
+  }
+  return size;
+}
+
+/** The claim keeps a process that fetches ahead from fetching the same segment. */
+async function fetchAlone(spool: Spool, name: string, path: string, task: Task): Promise<number | undefined> {
+  const claimed = spool.claim(name) !== undefined;
+  try {
+    return await fetchDirectly(name, path, task);
+  } finally {
+    if (claimed) spool.release(name);
+  }
+}
+
+async function fetchDirectly(
+  name: string,
+  path: string,
+  { context, log, fields }: Task,
+): Promise<number | undefined> {
+  const [{ fetchTo }, store] = await Promise.all([import('../wal/destination.ts'), context.openStore()]);
+  const size = await fetchTo(path, name, { store, signal: context.signal });
+  if (size === undefined) {
+    log.info('could no longer locate object while performing wal restore', {
+      detail: `The absolute URI that could not be located is ${fields.key}.`,
+      hint: 'This can be normal when Postgres is trying to detect what timelines are available during restoration.',
+      structured: fields,
+    });
+  } else {
+    log.info('completed download and decompression', {
+      detail: `Downloaded and decompressed "${fields.key}" to "${path}"`,
+      structured: fields,
+    });
+  }
+  return size;
+}
+
+/** A name goes into a key and into paths. */
+function checkName(name: string): void {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.]*$/.test(name)) return;
+  throw new UsageError('not the name of a WAL file', {
+    detail: `The name is "${name}".`,
+    hint: "restore_command = 'wal-e … wal-fetch %f %p': the name first, then the path.",
+  });
+}

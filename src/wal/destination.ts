@@ -1,0 +1,61 @@
+/** Where wal-fetch puts the file: it appears there whole, or not at all. */
+import { readdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import type { Source } from './download.ts';
+
+const LEFTOVER = /^\.(.+)\.(\d+)\.wal-fetch$/;
+
+/** The real folder of the destination. Throws UserError when there is none. */
+export function destinationFolder(path: string): string {
+  try {
+    return realpathSync(dirname(path));
+  } catch (error) {
+    throw new UserError('the folder of the destination is not there', {
+      detail: `The destination is "${path}": ${error instanceof Error ? error.message : error}`,
+      cause: error,
+    });
+  }
+}
+
+/** Downloads beside the destination, then renames. Returns the size in bytes; undefined: the archive does not have it. */
+export async function fetchTo(path: string, name: string, source: Source): Promise<number | undefined> {
+  const { download } = await import('./download.ts');
+  const folder = destinationFolder(path);
+  removeLeftovers(folder, basename(path));
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.wal-fetch`);
+  const size = await download(name, temporary, source);
+  if (size !== undefined) place(temporary, path);
+  return size;
+}
+
+/** Renames what is whole and checked to the destination. */
+export function place(whole: string, path: string): void {
+  try {
+    renameSync(whole, path);
+  } catch (error) {
+    rmSync(whole, { force: true });
+    throw new UserError('could not rename the fetched file to its destination', {
+      detail: `The destination is "${path}": ${error instanceof Error ? error.message : error}`,
+      cause: error,
+    });
+  }
+}
+
+/** What killed processes left behind for this destination; also of our own pid, which then was theirs. */
+function removeLeftovers(folder: string, destination: string): void {
+  for (const entry of readdirSync(folder)) {
+    const [, name, pid] = LEFTOVER.exec(entry) ?? [];
+    if (name === destination && !isOther(Number(pid))) rmSync(join(folder, entry), { force: true });
+  }
+}
+
+function isOther(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,90 @@
+/** One WAL file out of the archive: decrypted, decompressed, checked, on disk. */
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { walKey } from '../archive/layout.ts';
+import { LzopDecoder } from '../codec/decoder.ts';
+import { decryptIfEncrypted } from '../crypt/gpg.ts';
+import { DataError, StoreError, UserError } from '../errors.ts';
+import { walFileKind } from '../postgres/segment.ts';
+import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
+import type { FoundObject, Store } from '../store/store.ts';
+
+export interface Source {
+  readonly store: Store;
+  readonly signal: AbortSignal;
+  /** Called whenever something arrived. */
+  readonly progress?: () => void;
+}
+
+/** The store asks again by itself; this is for what only shows while the content is read. */
+const ATTEMPTS = 3;
+
+/**
+ * Writes the file `name` to `path`; when this resolves, it is whole, checked and synced. Returns
+ * its size in bytes; undefined: the archive does not have it. Leaves nothing at `path` when it failed.
+ */
+export async function download(name: string, path: string, source: Source): Promise<number | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const object = await source.store.get(walKey(name), { signal: source.signal });
+      if (object === undefined) return undefined;
+      return await write(object, name, path, source);
+    } catch (error) {
+      source.signal.throwIfAborted();
+      if (attempt === ATTEMPTS || !canHelpToAskAgain(error)) throw error;
+    }
+  }
+}
+
+/** Damage may have happened on the way as well as in the archive. */
+function canHelpToAskAgain(error: unknown): boolean {
+  return error instanceof DataError || (error instanceof StoreError && error.transient);
+}
+
+async function write(object: FoundObject, name: string, path: string, source: Source): Promise<number> {
+  const descriptor = open(path);
+  try {
+    const { size, head } = await decodeInto(descriptor, object, source);
+    const kind = walFileKind(name);
+    if (kind === 'segment' || kind === 'partial') checkSegment(name, size, head);
+    fsyncSync(descriptor);
+    return size;
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw writeError(error, path);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function decodeInto(descriptor: number, object: FoundObject, { signal, progress }: Source) {
+  const decoder = new LzopDecoder();
+  let size = 0;
+  let head: Uint8Array = new Uint8Array();
+  for await (const chunk of decryptIfEncrypted(object.body, { signal })) {
+    progress?.();
+    for (const plain of decoder.pushViews(chunk)) {
+      if (size === 0) head = plain.slice(0, SEGMENT_HEAD_BYTES);
+      // Synchronous, since the view is valid only until the codec is used again; it lands in the page cache.
+      for (let at = 0; at < plain.length; ) at += writeSync(descriptor, plain, at);
+      size += plain.length;
+    }
+  }
+  decoder.end();
+  return { size, head };
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'w', 0o600);
+  } catch (error) {
+    throw writeError(error, path);
+  }
+}
+
+function writeError(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('syscall' in error)) return error;
+  return new UserError('could not write the fetched file', {
+    detail: `Writing "${path}" failed: ${error.message}`,
+    cause: error,
+  });
+}

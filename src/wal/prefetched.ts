@@ -1,0 +1,67 @@
+/** The use of segments that were fetched before they were asked for. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Spool } from '../archive/prefetch.ts';
+import { DataError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
+import { place } from './destination.ts';
+
+/** How long a segment that another process is fetching may stand still before this one fetches it itself. */
+const STALL_MS = 500;
+const LOOK_MS = 10;
+
+/**
+ * Moves the prefetched segment to `path`, waiting for it while it is being written and grows. Returns its size in
+ * bytes; undefined: there is none that can be used.
+ */
+export async function takePrefetched(
+  spool: Spool,
+  name: string,
+  path: string,
+  log: Log,
+): Promise<number | undefined> {
+  await waitWhileItGrows(spool, name);
+  if (!spool.has(name)) return undefined;
+  try {
+    const size = check(spool.pathOf(name), name);
+    place(spool.pathOf(name), path);
+    return size;
+  } catch (error) {
+    spool.discard(name);
+    if (!(error instanceof DataError)) throw error;
+    log.warning('a prefetched segment is not what it should be, and is fetched anew', {
+      detail: [error.message, error.detail].filter(Boolean).join(': '),
+    });
+    return undefined;
+  }
+}
+
+async function waitWhileItGrows(spool: Spool, name: string): Promise<void> {
+  let bytes = -1;
+  let since = performance.now();
+  while (!spool.has(name)) {
+    const progress = spool.progress(name);
+    if (progress === undefined) return;
+    if (progress > bytes) {
+      bytes = progress;
+      since = performance.now();
+    }
+    if (performance.now() - since > STALL_MS) return;
+    await delay(LOOK_MS);
+  }
+}
+
+/** The lzop checks were made when it was written; these tell that it is all there and under its own name. */
+function check(path: string, name: string): number {
+  const descriptor = openSync(path, 'r');
+  try {
+    const head = new Uint8Array(SEGMENT_HEAD_BYTES);
+    const length = readSync(descriptor, head, 0, head.length, 0);
+    const { size } = fstatSync(descriptor);
+    checkSegment(name, size, head.subarray(0, length));
+    return size;
+  } finally {
+    closeSync(descriptor);
+  }
+}
