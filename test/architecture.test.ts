@@ -19,7 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(WORK.map((room) => [room, ['archive', 'settings', ...TOOLS, ...BASEMENT]])),
   archive: ['postgres', 'type:store', ...BASEMENT],
   log: ['settings', 'log.ts', 'errors'],
-  settings: ['errors'],
+  settings: ['type:postgres', 'errors'],
   ...Object.fromEntries(TOOLS.map((room) => [room, ['type:settings', ...BASEMENT]])),
   // Keys are made by the archive's layout alone; what a store is asked for is settled by its settings.
   store: ['archive/layout', 'settings', ...BASEMENT],

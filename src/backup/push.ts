@@ -28,7 +28,7 @@ import { clusterBytes, clusterMembers, lastMembers } from './members.ts';
 import { createPartPool, type PartPool } from './part-pool.ts';
 import type { BackupEnd, BackupSource, BackupStart } from './source.ts';
 import { checkStoredParts, PartUploads } from './upload.ts';
-import { missingSegments, neededSegments, waitForWal } from './wal-check.ts';
+import { neededSegments, sayNeededWal, waitForWal } from './wal-check.ts';
 
 export interface PushOptions {
   readonly source: BackupSource;
@@ -288,23 +288,4 @@ function backupSpec(dataDirectory: string, tablespaces: readonly ClusterTablespa
     basePrefix: `${dataDirectory}/`,
     tablespaces: new Map(tablespaces.map(({ oid, link, location }) => [oid, { loc: `${location}/`, link }])),
   };
-}
-
-/** Nobody archives while the server is down, so there is nothing to wait for. */
-async function sayNeededWal(
-  names: readonly string[],
-  store: Store,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  const range = names.length === 1 ? `segment ${names[0]}` : `segments ${names[0]} to ${names.at(-1)}`;
-  const missing = await missingSegments(store, names, signal);
-  if (missing.length === 0) {
-    log.info('the archive has all WAL that the backup needs', { detail: `It needs ${range}.` });
-    return;
-  }
-  log.warning('the backup needs WAL that is not in the archive yet', {
-    detail: `It needs ${range}; not there: ${missing.join(', ')}.`,
-    hint: 'The server archives it after its next start. Until then keep pg_wal: without that WAL the backup cannot be restored.',
-  });
 }

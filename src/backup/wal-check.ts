@@ -102,3 +102,22 @@ function gaveUp(
     hint: `Without "${urlOf(wait.store, walKey(first))}" the backup cannot be restored, so it is not completed. Look at archive_command in the log of the server.`,
   });
 }
+
+/** Nobody archives while the server is down, so there is nothing to wait for. */
+export async function sayNeededWal(
+  names: readonly string[],
+  store: Store,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const range = names.length === 1 ? `segment ${names[0]}` : `segments ${names[0]} to ${names.at(-1)}`;
+  const missing = await missingSegments(store, names, signal);
+  if (missing.length === 0) {
+    log.info('the archive has all WAL that the backup needs', { detail: `It needs ${range}.` });
+    return;
+  }
+  log.warning('the backup needs WAL that is not in the archive yet', {
+    detail: `It needs ${range}; not there: ${missing.join(', ')}.`,
+    hint: 'The server archives it after its next start. Until then keep pg_wal: without that WAL the backup cannot be restored.',
+  });
+}
