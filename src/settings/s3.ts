@@ -1,5 +1,6 @@
 /** The settings of an S3 store, from the original's names in the environment and the global options. Pure. */
 import { SettingError } from '../errors.ts';
+import { readProxy } from './proxy.ts';
 import { parseEndpoint, type S3Endpoint } from './s3-endpoint.ts';
 import type { Environment, GlobalOptions } from './settings.ts';
 
@@ -43,18 +44,19 @@ export interface S3Settings {
 export function readS3Settings(url: string, environment: Environment, options: GlobalOptions): S3Settings {
   const { bucket, prefix } = parsePrefix(url);
   const text = given(environment, 'WALE_S3_ENDPOINT');
+  const region = readRegion(environment);
   const endpoint = text === undefined ? undefined : parseEndpoint(text);
   return {
     bucket,
     prefix,
     endpoint,
-    region: readRegion(environment),
+    region,
     credentials: readCredentials(environment, options),
     storageClass: given(environment, 'WALE_S3_STORAGE_CLASS'),
     encryption: readEncryption(environment, endpoint !== undefined),
     conditionalPut: readConditionalPut(environment, endpoint?.host),
     caFile: given(environment, 'AWS_CA_BUNDLE'),
-    proxy: readProxy(environment),
+    proxy: readProxy(environment, endpoint ?? { host: `s3.${region}.amazonaws.com`, port: 443 }),
   };
 }
 
@@ -157,14 +159,4 @@ function readConditionalPut(
   if (given(environment, name) !== undefined) return readSwitch(environment, name) ? 'yes' : 'no';
   if (host === undefined || /\.(amazonaws\.com(\.cn)?|r2\.cloudflarestorage\.com)$/.test(host)) return 'yes';
   return 'unknown';
-}
-
-function readProxy(environment: Environment): string | undefined {
-  const proxy = given(environment, 'HTTPS_PROXY') ?? given(environment, 'https_proxy');
-  if (proxy === undefined) return undefined;
-  const url = /^https?:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
-  if (URL.canParse(url)) return url;
-  throw new SettingError('HTTPS_PROXY is not the address of a proxy', {
-    hint: 'Set the environment variable HTTPS_PROXY in the form "http://host:port", or unset it.',
-  });
 }
