@@ -65,7 +65,7 @@ export function refused(what: string, refusal: Refusal, sent: Readonly<Record<st
   const { status, headers, text } = refusal;
   const code = xmlText(text, 'Code');
   const explanation = xmlText(text, 'Message') ?? '';
-  const id = headers['x-amz-request-id'] ?? xmlText(text, 'RequestId');
+  const id = headers['x-amz-request-id'] || xmlText(text, 'RequestId');
   const said = [`${status}`, code, explanation === '' ? undefined : `"${printable(explanation)}"`];
   const transient = isTransient(status, code);
   const stranger = status === 404 && code === undefined && id === undefined;

@@ -14,6 +14,8 @@ export interface Received {
   readonly body: readonly Buffer[];
   /** SHA-256 of the body in hex, counted as it came in. */
   readonly bodyHash: string;
+  /** The client's port: one for each connection. */
+  readonly port: number | undefined;
 }
 
 /** An error of the store: status, code, message. */

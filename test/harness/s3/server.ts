@@ -99,14 +99,9 @@ async function receive(message: http.IncomingMessage): Promise<Received> {
     hash.update(chunk);
     body.push(chunk);
   }
+  const { method = '', headers, socket } = message;
   const address = parseAddress(message, ['127.0.0.1', 'localhost', '[::1]']);
-  return {
-    ...address,
-    method: message.method ?? '',
-    headers: message.headers,
-    body,
-    bodyHash: hash.digest('hex'),
-  };
+  return { ...address, method, headers, body, bodyHash: hash.digest('hex'), port: socket.remotePort };
 }
 
 function answerTo(
