@@ -20,7 +20,7 @@ export interface SelfInvocation {
 }
 
 const ARCHIVER = /^postgres: (?:.*: )?archiver(?: |$)/;
-const SHELL = /^(?:ba|da|a|k|mk|z|busybox)?sh$/;
+const SHELL = /^(?:ba|da|a|k|mk|z)?sh$/;
 
 /** undefined: proven. Else why not. */
 export function otherArchiveWork(self: SelfInvocation): string | undefined {
@@ -29,7 +29,7 @@ export function otherArchiveWork(self: SelfInvocation): string | undefined {
     if (commandLine === undefined) return "the archiver's command line is not known for certain";
     const words = plainWords(commandLine);
     if (words === undefined) return 'archive_command is more than one plain command';
-    return isSelf(withoutEnvdir(words), self) ? undefined : 'archive_command starts another program';
+    return isSelf(withoutPrefixes(words), self) ? undefined : 'archive_command starts another program';
   } catch {
     return '/proc does not tell who started this process';
   }
@@ -47,7 +47,11 @@ function archiveCommandLine(name: string): string | undefined {
 
 function configuredCommandLine(archiver: number, name: string): string | undefined {
   const dataDirectory = readlinkSync(`/proc/${archiver}/cwd`);
-  const server = { dataDirectory, commandLine: commandLineOf(parentOf(archiver)) };
+  const postmaster = parentOf(archiver);
+  const pgdata = environmentOf(postmaster)
+    .find((line) => line.startsWith('PGDATA='))
+    ?.slice('PGDATA='.length);
+  const server = { dataDirectory, commandLine: commandLineOf(postmaster), pgdata };
   const command = runningSetting('archive_command', server);
   const walFolder = statSync(join(dataDirectory, 'pg_wal'), { throwIfNoEntry: false }) ? 'pg_wal' : 'pg_xlog';
   const values: Record<string, string> = { '%p': `${walFolder}/${name}`, '%f': name, '%%': '%' };
@@ -59,8 +63,10 @@ function isArchiver(pid: number): boolean {
   return ARCHIVER.test(title) && basename(readlinkSync(`/proc/${pid}/exe`)).startsWith('postgres');
 }
 
-function withoutEnvdir(words: readonly string[]): readonly string[] {
-  return basename(words[0] ?? '') === 'envdir' ? words.slice(2) : words;
+/** `exec` changes who is whose parent and nothing else; `envdir DIR` becomes the program in its turn. */
+function withoutPrefixes(words: readonly string[]): readonly string[] {
+  const command = words[0] === 'exec' ? words.slice(1) : words;
+  return basename(command[0] ?? '') === 'envdir' ? command.slice(2) : command;
 }
 
 /** `words`, run by a shell, are this very process: our script (or Node and our script), then our arguments. */
@@ -93,6 +99,10 @@ function isExecutableFile(path: string): boolean {
 
 function commandLineOf(pid: number | 'self'): string[] {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0$/, '').split('\0');
+}
+
+function environmentOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
 }
 
 function parentOf(pid: number): number {

@@ -9,10 +9,13 @@ export interface RunningServer {
   readonly dataDirectory: string;
   /** The postmaster's argument vector, its program first. */
   readonly commandLine: readonly string[];
+  /** PGDATA in the postmaster's environment. */
+  readonly pgdata: string | undefined;
 }
 
 const LINE = /^\s*([A-Za-z_][\w.$]*)\s*(?:=\s*|\s+)('(?:[^'\\]|''|\\.)*'|[^\s#']+)\s*(?:#.*)?$/;
 const DEEPEST_INCLUDE = 10;
+const FOLDER_OPTION = '-D';
 
 /** undefined: not set, or not known for certain. */
 export function runningSetting(name: string, server: RunningServer): string | undefined {
@@ -21,8 +24,7 @@ export function runningSetting(name: string, server: RunningServer): string | un
   if (onCommandLine !== undefined) return onCommandLine;
   try {
     const reader = new ConfigurationReader(startSeconds(server.dataDirectory));
-    reader.read(configurationFile(given, server.dataDirectory));
-    // With a relocated configuration the data directory is named in it; then -D is not where the files are.
+    reader.read(configurationFile(given, server));
     reader.read(join(server.dataDirectory, 'postgresql.auto.conf'));
     return reader.values.get(name);
   } catch {
@@ -77,11 +79,13 @@ function startSeconds(dataDirectory: string): number {
   return seconds;
 }
 
-function configurationFile(given: ReadonlyMap<string, string>, dataDirectory: string): string {
+/** The folder of the configuration files need not be the data directory: `data_directory` may lead from one to the other. */
+function configurationFile(given: ReadonlyMap<string, string>, server: RunningServer): string {
+  const folder = given.get(FOLDER_OPTION) ?? server.pgdata;
   const file =
-    given.get('config_file') ?? join(given.get('data directory option') ?? dataDirectory, 'postgresql.conf');
+    given.get('config_file') ?? (folder === undefined ? undefined : join(folder, 'postgresql.conf'));
   // Relative to a folder that the server has left since.
-  if (!file.startsWith('/')) throw new Error('relative path');
+  if (!file?.startsWith('/')) throw new Error('relative path');
   return file;
 }
 
@@ -90,7 +94,7 @@ function optionsOf(commandLine: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   for (const [index, word] of commandLine.entries()) {
     const value = word.length === 2 ? commandLine[index + 1] : word.slice(2);
-    if (word.startsWith('-D')) found.set('data directory option', value ?? '');
+    if (word.startsWith('-D')) found.set(FOLDER_OPTION, value ?? '');
     const setting = word.startsWith('--') ? word.slice(2) : word.startsWith('-c') ? (value ?? '') : '';
     const equals = setting.indexOf('=');
     if (equals > 0)
