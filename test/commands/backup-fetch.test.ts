@@ -1,0 +1,525 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type BackupName, partKey, sentinelKey } from '../../src/archive/layout.ts';
+import { type BackupFetchArguments, run } from '../../src/commands/backup-fetch.ts';
+import { DataError, UsageError, UserError } from '../../src/errors.ts';
+import { createFileStore } from '../../src/store/file.ts';
+import type { Store } from '../../src/store/store.ts';
+import { controlFile, leastMembers, storeBackup, storePart } from '../harness/backup.ts';
+import { testContext } from '../harness/context.ts';
+import { compress } from '../harness/lzop.ts';
+import { seededBytes } from '../harness/random.ts';
+import { createScratch } from '../harness/scratch.ts';
+import { file, folder, tarOf } from '../harness/tar.ts';
+
+const MARKER = 'wal-e-restore-incomplete.json';
+const call = { signal: new AbortController().signal };
+
+let scratch: string;
+let store: Store;
+let data: string;
+beforeEach(() => {
+  scratch = createScratch();
+  store = createFileStore(join(scratch, 'archive'));
+  data = join(scratch, 'restored');
+});
+afterEach(() => rmSync(scratch, { recursive: true, force: true }));
+
+async function fetch(args: Partial<BackupFetchArguments> = {}, from = store, signal = call.signal) {
+  const context = testContext({ store: from, signal });
+  const status = await run(
+    {
+      clusterDirectory: data,
+      backupName: 'LATEST',
+      poolSize: 2,
+      blindRestore: false,
+      restoreSpec: undefined,
+      tablespace: [],
+      force: false,
+      dryRun: false,
+      recoveryConf: false,
+      standby: false,
+      targetTime: undefined,
+      targetLsn: undefined,
+      targetName: undefined,
+      targetTimeline: undefined,
+      ...args,
+    },
+    context,
+  );
+  expect(status).toBe(0);
+  return { printed: context.printed.join(''), records: context.records };
+}
+
+/** Three parts; the first holds what a server needs. */
+async function threeParts(own?: false) {
+  const extra = (n: number) => [
+    file(`base/${n}`, seededBytes(700_000, n)),
+    file(`base/${n}_fsm`, seededBytes(10, n)),
+  ];
+  return storeBackup(store, {
+    parts: [leastMembers(), extra(2), extra(3)],
+    ...(own === false ? { own } : {}),
+  });
+}
+
+async function brokenRestore(error: Promise<unknown>) {
+  await expect(error).rejects.toThrow(UserError);
+  expect(existsSync(join(data, 'global/pg_control'))).toBe(false);
+  expect(existsSync(join(data, MARKER))).toBe(true);
+}
+
+/** The store, counting the parts it hands out. */
+function counting(inner: Store): { readonly store: Store; readonly gets: string[] } {
+  const gets: string[] = [];
+  return {
+    gets,
+    store: {
+      ...inner,
+      get: (key, options) => {
+        if (key.includes('tar_partitions')) gets.push(key.slice(-12, -8));
+        return inner.get(key, options);
+      },
+    },
+  };
+}
+
+describe('a restore', () => {
+  it.each([undefined, false] as const)(
+    'yields the members, pg_control and no marker (own facts: %s)',
+    async (own) => {
+      await threeParts(own);
+      const { printed } = await fetch();
+      expect(readFileSync(join(data, 'global/pg_control')).equals(controlFile())).toBe(true);
+      expect(readFileSync(join(data, 'base/2')).equals(seededBytes(700_000, 2))).toBe(true);
+      expect(readdirSync(data).sort()).toEqual([
+        'PG_VERSION',
+        'backup_label',
+        'base',
+        'global',
+        'pg_tblspc',
+        'pg_wal',
+      ]);
+      expect(readdirSync(join(data, 'global'))).toEqual(['pg_control']);
+      expect(statSync(data).mode & 0o777).toBe(0o700);
+      expect(printed).toMatch(/postgresql\.conf, pg_hba\.conf, pg_ident\.conf/);
+      expect(printed).toMatch(/restore_command = '.*wal-fetch "%f" "%p"'/);
+    },
+  );
+
+  it('makes the folders above its target open to others, and the target private', async () => {
+    await threeParts();
+    await fetch({ clusterDirectory: join(scratch, 'a/b/data') });
+    expect(statSync(join(scratch, 'a/b/data')).mode & 0o777).toBe(0o700);
+    expect(statSync(join(scratch, 'a')).mode & 0o055).toBe(0o055);
+  });
+
+  it('shows its plan, and writes nothing, with --dry-run', async () => {
+    const { name } = await threeParts();
+    const { printed } = await fetch({ dryRun: true });
+    expect(printed).toContain(name);
+    expect(printed).toMatch(/3, .* in the store, 1\.4 MB restored/);
+    expect(existsSync(data)).toBe(false);
+  });
+});
+
+describe('the name', () => {
+  it.each(['latest', 'base_x', '', 'base_00000001000000000000000B_00000040x'])(
+    'cannot be %j',
+    async (backupName) => {
+      await expect(fetch({ backupName })).rejects.toThrow('invalid backup query submitted');
+    },
+  );
+
+  it('must be that of a complete backup', async () => {
+    await expect(fetch()).rejects.toThrow('no backups found for fetching');
+    const { name } = await threeParts();
+    await store.remove([sentinelKey(name)], call);
+    await expect(fetch()).rejects.toThrow('no backups found for fetching');
+    await expect(fetch({ backupName: name })).rejects.toThrow('no backups found for fetching');
+  });
+});
+
+describe('before a byte is written', () => {
+  const untouched = async (error: Promise<unknown>, type: typeof UserError = UserError) => {
+    await expect(error).rejects.toThrow(type);
+    expect(existsSync(join(data, MARKER))).toBe(false);
+  };
+
+  it('every part is there, with its size', async () => {
+    const { name, parts } = await threeParts();
+    await storePart(store, name, 1, parts[1]?.subarray(1) ?? Buffer.alloc(0));
+    await untouched(fetch(), DataError);
+    await store.remove([partKey(name, 1)], call);
+    await expect(fetch()).rejects.toMatchObject({ detail: expect.stringContaining('part 1 is missing') });
+    expect(existsSync(data)).toBe(false);
+  });
+
+  it("the numbers of the original's parts run without a gap", async () => {
+    const { name } = await threeParts(false);
+    await store.remove([partKey(name, 1)], call);
+    await untouched(fetch(), DataError);
+  });
+
+  it('the target is empty, unless --force, which removes nothing that is not in the backup', async () => {
+    await threeParts();
+    mkdirSync(join(data, 'base'), { recursive: true });
+    writeFileSync(join(data, 'base/2'), 'older');
+    writeFileSync(join(data, 'mine'), 'kept');
+    await untouched(fetch());
+    expect(readFileSync(join(data, 'base/2'), 'utf8')).toBe('older');
+    await fetch({ force: true });
+    expect(readFileSync(join(data, 'mine'), 'utf8')).toBe('kept');
+    expect(statSync(join(data, 'base/2')).size).toBe(700_000);
+  });
+
+  it('no server runs on the target, also with --force', async () => {
+    await threeParts();
+    mkdirSync(data);
+    writeFileSync(join(data, 'postmaster.pid'), '1');
+    await untouched(fetch({ force: true }));
+  });
+
+  it('there is room for it', async () => {
+    await storeBackup(store, { parts: [leastMembers()], expandedSizeBytes: 2 ** 52 });
+    await expect(fetch()).rejects.toThrow('not enough free space');
+    expect(existsSync(data)).toBe(false);
+  });
+
+  it('the command line makes sense', async () => {
+    await threeParts();
+    await untouched(fetch({ targetTime: '2026-11-21T08:00:00Z' }), UsageError);
+    await untouched(fetch({ standby: true }), UsageError);
+    await untouched(fetch({ recoveryConf: true, standby: true, targetLsn: '0/1' }), UsageError);
+    await untouched(fetch({ blindRestore: true, restoreSpec: 'SOURCE' }), UsageError);
+  });
+});
+
+describe('tablespaces', () => {
+  const MAP = '16384 /source/one\n16385 /source/two\n';
+  const withTablespaces = () =>
+    storeBackup(store, {
+      parts: [
+        [...leastMembers(), file('tablespace_map', MAP)],
+        [
+          file('pg_tblspc/16384/PG_14/1', 'one'),
+          folder('pg_tblspc/16385'),
+          file('pg_tblspc/16385/PG_14/2', 'two'),
+        ],
+      ],
+      tablespaces: new Map([
+        ['16384', '/source/one'],
+        ['16385', '/source/two'],
+      ]),
+    });
+  const places = () => [join(scratch, 'one'), join(scratch, 'two')] as const;
+  const expectPlaced = (one: string, two: string) => {
+    expect(readFileSync(join(one, 'PG_14/1'), 'utf8')).toBe('one');
+    expect(readFileSync(join(two, 'PG_14/2'), 'utf8')).toBe('two');
+    expect(readlinkSync(join(data, 'pg_tblspc/16384'))).toBe(one);
+    expect(readFileSync(join(data, 'tablespace_map'), 'utf8')).toBe(`16384 ${one}\n16385 ${two}\n`);
+    expect(statSync(two).mode & 0o777).toBe(0o700);
+  };
+
+  it('without a place are refused before anything is written', async () => {
+    await withTablespaces();
+    await expect(fetch()).rejects.toThrow('Symlinks for some tablespaces not found or created.');
+    expect(existsSync(data)).toBe(false);
+  });
+
+  it('go where --tablespace says', async () => {
+    await withTablespaces();
+    const [one, two] = places();
+    await fetch({ tablespace: [`16384=${one}`, `16385=${two}/`] });
+    expectPlaced(one, two);
+  });
+
+  it('go where links were prepared', async () => {
+    await withTablespaces();
+    const [one, two] = places();
+    mkdirSync(join(data, 'pg_tblspc'), { recursive: true });
+    for (const [oid, place] of [
+      ['16384', one],
+      ['16385', two],
+    ] as const) {
+      mkdirSync(place);
+      symlinkSync(place, join(data, 'pg_tblspc', oid));
+    }
+    await fetch();
+    expectPlaced(one, two);
+  });
+
+  it('go where a restore spec says', async () => {
+    await withTablespaces();
+    const [one, two] = places();
+    const spec = join(scratch, 'spec.json');
+    writeFileSync(
+      spec,
+      JSON.stringify({
+        tablespaces: ['16384', '16385'],
+        '16384': { loc: `${one}/`, link: 'pg_tblspc/16384' },
+        '16385': { loc: `${two}/`, link: 'pg_tblspc/16385' },
+      }),
+    );
+    await fetch({ restoreSpec: spec });
+    expectPlaced(one, two);
+  });
+
+  it('go into the data directory with --blind-restore, by a link, for PostgreSQL starts on no folder there', async () => {
+    await withTablespaces();
+    await fetch({ blindRestore: true });
+    expectPlaced(join(data, 'tablespaces/16384'), join(data, 'tablespaces/16385'));
+  });
+
+  it('never go where something lies, as the live tablespace of the source', async () => {
+    await withTablespaces();
+    const [one, two] = places();
+    mkdirSync(one);
+    writeFileSync(join(one, 'live'), '');
+    await expect(fetch({ tablespace: [`16384=${one}`, `16385=${two}`] })).rejects.toThrow(UserError);
+    expect(existsSync(data)).toBe(false);
+  });
+
+  it('that the map alone knows are left out of it: the source is never touched', async () => {
+    await storeBackup(store, { parts: [[...leastMembers(), file('tablespace_map', '999 /source/live\n')]] });
+    const { records } = await fetch();
+    expect(readFileSync(join(data, 'tablespace_map'), 'utf8')).toBe('');
+    expect(records.some(({ level, detail }) => level === 'WARNING' && detail?.includes('999'))).toBe(true);
+  });
+});
+
+describe('symbolic links of the archive', () => {
+  const link = (name: string, linkName: string) => ({ name, type: '2', linkName });
+  it('are made at the end; one for the WAL becomes a directory, for the source may still use its own', async () => {
+    await storeBackup(store, {
+      parts: [
+        [
+          ...leastMembers().filter(({ name }) => name !== 'pg_wal'),
+          link('pg_wal', '/srv/wal'),
+          link('server.key', 'base/1'),
+          link('server.crt', '/etc/ssl/certs/cert.pem'),
+        ],
+      ],
+    });
+    const { records } = await fetch();
+    expect(statSync(join(data, 'pg_wal')).isDirectory()).toBe(true);
+    expect(readlinkSync(join(data, 'server.key'))).toBe('base/1');
+    expect(readlinkSync(join(data, 'server.crt'))).toBe('/etc/ssl/certs/cert.pem');
+    expect(records.filter(({ level }) => level === 'WARNING').map(({ detail }) => detail)).toEqual([
+      '"pg_wal" led to "/srv/wal".',
+      '"server.crt" leads to "/etc/ssl/certs/cert.pem".',
+    ]);
+  });
+
+  it("never lead out of folders that are the server's own, nor are made through one another", async () => {
+    const outside = join(scratch, 'outside');
+    mkdirSync(outside);
+    await storeBackup(store, { parts: [[...leastMembers(), link('base/1', '../../outside/x')]] });
+    await brokenRestore(fetch());
+    rmSync(data, { recursive: true });
+    await storeBackup(store, { parts: [[...leastMembers(), link('way', '..'), link('way/outside/x', 'y')]] });
+    await brokenRestore(fetch());
+    expect(readdirSync(outside)).toEqual([]);
+  });
+});
+
+describe('a damaged part', () => {
+  /** Hands out `bytes` instead of part 1 the first `times` times. */
+  const damaging = (bytes: Uint8Array, times: number): Store => {
+    let left = times;
+    return {
+      ...store,
+      get: async (key, options) => {
+        const found = await store.get(key, options);
+        if (found === undefined || !key.includes('part_00000001') || left <= 0) return found;
+        left -= 1;
+        for await (const _ of found.body) break;
+        return { ...found, body: once(bytes) };
+      },
+    };
+  };
+
+  it.each(['flipped', 'cut', 'swapped'])('is fetched again when it is %s', async (kind) => {
+    const { parts } = await threeParts();
+    const whole = parts[1] ?? Buffer.alloc(0);
+    const flipped = Buffer.from(whole);
+    flipped[300_000] = (flipped[300_000] ?? 0) ^ 1;
+    const swapped = compress(tarOf([file('base/2', 'not it')]));
+    const bytes = { flipped, cut: whole.subarray(0, 400_000), swapped }[kind] ?? whole;
+    const { records } = await fetch({}, damaging(bytes, 2));
+    expect(records.filter(({ message }) => message === 'fetching a part again')).toHaveLength(2);
+    expect(readFileSync(join(data, 'base/2')).equals(seededBytes(700_000, 2))).toBe(true);
+  });
+
+  it('that stays damaged fails the restore, naming the object, and leaves a target that cannot be started', async () => {
+    const { parts, name } = await threeParts(false);
+    const broken = parts[1]?.subarray(0, 400_000) ?? Buffer.alloc(0);
+    await storePart(store, name, 1, broken);
+    await brokenRestore(fetch());
+    rmSync(data, { recursive: true });
+    await expect(fetch()).rejects.toMatchObject({
+      message: 'a part of the base backup could not be restored',
+      detail: expect.stringContaining(`${store.url}/${partKey(name, 1)}`),
+    });
+  });
+
+  it('that is whole but not the one that was stored is found by its sha256', async () => {
+    const { name, parts, sentinel } = await threeParts();
+    const other = compress(
+      tarOf([file('base/2', seededBytes(700_000, 9)), file('base/2_fsm', seededBytes(10, 9))]),
+    );
+    expect(sentinel.own?.parts[1]?.size).toBe(parts[1]?.length);
+    const padded = Buffer.alloc(parts[1]?.length ?? 0);
+    other.copy(padded);
+    await storePart(
+      store,
+      name,
+      1,
+      padded.length >= other.length ? padded : other.subarray(0, padded.length),
+    );
+    await brokenRestore(fetch());
+  });
+});
+
+describe('a run that was broken off', () => {
+  it('is gone on with: complete parts are not fetched again', async () => {
+    const { name, parts } = await threeParts();
+    await storePart(store, name, 2, (parts[2] ?? Buffer.alloc(0)).fill(0, 200_000, 200_100));
+    await brokenRestore(fetch({ poolSize: 1 }));
+    const marker = JSON.parse(readFileSync(join(data, MARKER), 'utf8'));
+    expect(marker.note).toMatch(/incomplete/);
+    await storePart(store, name, 2, (await freshParts())[2] ?? Buffer.alloc(0));
+    const counted = counting(store);
+    const { printed } = await fetch({ dryRun: true }, counted.store);
+    expect(printed).toMatch(/resumed +\d part/);
+    await fetch({}, counted.store);
+    const done = marker.parts.map(({ number }: { number: number }) => String(number).padStart(4, '0'));
+    expect(done.length).toBeGreaterThan(0);
+    expect(counted.gets.filter((part) => done.includes(part))).toEqual([]);
+    expect(readFileSync(join(data, 'base/3')).equals(seededBytes(700_000, 3))).toBe(true);
+    expect(existsSync(join(data, MARKER))).toBe(false);
+  });
+
+  it('leaves its links to the run that ends it', async () => {
+    const link = { name: 'server.key', type: '2', linkName: 'base' };
+    const recipe = { parts: [[...leastMembers(), link], [file('base/2', seededBytes(900_000, 2))]] };
+    const { name, parts } = await storeBackup(store, recipe);
+    await storePart(store, name, 1, Buffer.alloc(parts[1]?.length ?? 0));
+    await brokenRestore(fetch({ poolSize: 2 }));
+    await storeBackup(store, recipe);
+    await fetch();
+    expect(readlinkSync(join(data, 'server.key'))).toBe('base');
+  });
+
+  it('is not mixed with another backup, nor with other places for tablespaces', async () => {
+    const { name } = await threeParts();
+    await storePart(store, name, 2, Buffer.alloc(10));
+    await storeBackup(store, { parts: [leastMembers()], segment: '000000010000000000000009' });
+    mkdirSync(data);
+    writeFileSync(
+      join(data, MARKER),
+      JSON.stringify({ backup: name, tablespaces: [], parts: [], links: [] }),
+    );
+    const other = 'base_000000010000000000000009_00000040' as BackupName;
+    await expect(fetch({ backupName: other })).rejects.toThrow('incomplete restore of something else');
+    await fetch({ backupName: other, force: true });
+    expect(existsSync(join(data, MARKER))).toBe(false);
+  });
+
+  it('ends soon after an abort, with its reason, and can be gone on with', async () => {
+    await threeParts();
+    const aborted = new AbortController();
+    const slow: Store = {
+      ...store,
+      get: async (key, options) => {
+        if (key.includes('part_00000002')) aborted.abort(new UserError('interrupted'));
+        return store.get(key, options);
+      },
+    };
+    await expect(fetch({}, slow, aborted.signal)).rejects.toThrow('interrupted');
+    expect(existsSync(join(data, 'global/pg_control'))).toBe(false);
+    await fetch();
+    expect(existsSync(join(data, 'global/pg_control'))).toBe(true);
+  });
+});
+
+describe('an archive that cannot be right', () => {
+  it('a member twice, in two parts', async () => {
+    await storeBackup(store, { parts: [leastMembers(), [file('base/1', 'a')], [file('base/1', 'b')]] });
+    await expect(fetch()).rejects.toMatchObject({ detail: expect.stringContaining('twice') });
+  });
+
+  it('fewer members or bytes than the sentinel says', async () => {
+    const { sentinel } = await threeParts();
+    const parts = (sentinel.own?.parts ?? []).map((part) => ({ ...part, members: part.members + 1 }));
+    await storeBackup(store, {
+      parts: [leastMembers(), [file('base/2', 'x')], [file('base/3', 'x')]],
+      own: { parts: parts.slice(0, 0) },
+    });
+    await expect(fetch()).rejects.toThrow(DataError);
+  });
+
+  it.each([
+    ['no pg_control', 'global/pg_control'],
+    ['no backup_label', 'backup_label'],
+  ])('%s', async (what, left) => {
+    await storeBackup(store, { parts: [leastMembers().filter(({ name }) => name !== left)] });
+    await brokenRestore(fetch());
+    expect(what).toContain(left.slice(-5));
+  });
+
+  it('a hostile member, which is not fetched again', async () => {
+    await storeBackup(store, { parts: [leastMembers(), [file('../escaped', 'x')]] });
+    const counted = counting(store);
+    await expect(fetch({}, counted.store)).rejects.toMatchObject({
+      message: 'refusing a member of the base backup',
+      detail: expect.stringContaining('part_00000001.tar.lzo'),
+    });
+    expect(counted.gets.filter((part) => part === '0001')).toHaveLength(1);
+    expect(existsSync(join(scratch, 'escaped'))).toBe(false);
+  });
+});
+
+describe('--recovery-conf', () => {
+  it('writes the settings and the signal before the server can be started', async () => {
+    await threeParts();
+    const { printed } = await fetch({ recoveryConf: true, targetTime: '2026-11-21T08:00:00Z' });
+    const conf = readFileSync(join(data, 'postgresql.auto.conf'), 'utf8');
+    expect(conf).toMatch(/^restore_command = '.* --file-prefix=file:.* wal-fetch "%f" "%p"'$/m);
+    expect(conf).toContain("recovery_target_time = '2026-11-21 08:00:00+00'");
+    expect(existsSync(join(data, 'recovery.signal'))).toBe(true);
+    expect(printed).toContain('postgresql.auto.conf and recovery.signal');
+  });
+
+  it('refuses a backup that was finished after the target', async () => {
+    const { name } = await threeParts();
+    const early = { recoveryConf: true, targetTime: '2026-11-21T06:00:00Z' };
+    await expect(fetch(early)).rejects.toThrow('no backup is old enough for the target');
+    await expect(fetch({ ...early, backupName: name })).rejects.toThrow('finished after the target');
+    expect(existsSync(data)).toBe(false);
+  });
+});
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield Uint8Array.from(bytes);
+}
+
+async function freshParts(): Promise<readonly Buffer[]> {
+  const elsewhere = createFileStore(join(scratch, 'elsewhere'));
+  const extra = (n: number) => [
+    file(`base/${n}`, seededBytes(700_000, n)),
+    file(`base/${n}_fsm`, seededBytes(10, n)),
+  ];
+  return (await storeBackup(elsewhere, { parts: [leastMembers(), extra(2), extra(3)] })).parts;
+}

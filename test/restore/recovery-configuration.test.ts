@@ -1,0 +1,71 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import {
+  autoConf,
+  recoveryConf,
+  settingLines,
+  writeRecoveryConfiguration,
+} from '../../src/restore/recovery-configuration.ts';
+import { parseTarget } from '../../src/restore/recovery-target.ts';
+
+const none = {
+  targetTime: undefined,
+  targetLsn: undefined,
+  targetName: undefined,
+  targetTimeline: undefined,
+};
+const wishes = {
+  restoreCommand: `wal-e --envdir '/a b' wal-fetch "%f" "%p"`,
+  standby: false,
+  target: parseTarget(none),
+};
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wale-recovery-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+it('quotes values as PostgreSQL reads them', () => {
+  expect(settingLines([['x', `it's a \\ path`]])).toBe(`x = 'it''s a \\\\ path'\n`);
+});
+
+it('writes recovery.conf for versions that read it', () => {
+  const target = parseTarget({ ...none, targetTime: '2026-11-21T08:00:00Z', targetTimeline: '3' });
+  expect(recoveryConf({ ...wishes, target })).toBe(
+    `restore_command = 'wal-e --envdir ''/a b'' wal-fetch "%f" "%p"'\nrecovery_target_time = '2026-11-21 08:00:00+00'\nrecovery_target_timeline = '3'\n`,
+  );
+  expect(recoveryConf({ ...wishes, standby: true })).toMatch(/^standby_mode = 'on'\n/);
+});
+
+it('says nothing to PostgreSQL 11 and before that it does not know', () => {
+  const current = parseTarget({ ...none, targetTimeline: 'current' });
+  expect(recoveryConf({ ...wishes, target: current })).not.toContain('recovery_target_timeline');
+});
+
+it('keeps postgresql.auto.conf but for what an earlier recovery left in it', () => {
+  const before =
+    "work_mem = '4MB'\nrestore_command = 'old'\n  Recovery_Target_Time='x'\nprimary_conninfo = 'y'\n";
+  const after = autoConf(before, wishes);
+  expect(after).toContain("work_mem = '4MB'\n# before the restore: restore_command = 'old'\n");
+  expect(after).toContain("# before the restore:   Recovery_Target_Time='x'\nprimary_conninfo = 'y'\n");
+  expect(after.match(/^restore_command/gm)).toHaveLength(1);
+  expect(after).toMatch(/recovery_target_timeline = 'latest'\n$/);
+});
+
+it('writes private files and leaves one signal, the one that was asked for', async () => {
+  writeFileSync(join(folder, 'standby.signal'), '');
+  expect(await writeRecoveryConfiguration(folder, true, wishes, undefined)).toEqual([
+    'postgresql.auto.conf',
+    'recovery.signal',
+  ]);
+  expect(statSync(join(folder, 'standby.signal'), { throwIfNoEntry: false })).toBeUndefined();
+  expect(statSync(join(folder, 'recovery.signal')).size).toBe(0);
+  expect(statSync(join(folder, 'postgresql.auto.conf')).mode & 0o777).toBe(0o600);
+  await writeRecoveryConfiguration(folder, true, { ...wishes, standby: true }, undefined);
+  expect(statSync(join(folder, 'recovery.signal'), { throwIfNoEntry: false })).toBeUndefined();
+  expect(await writeRecoveryConfiguration(folder, false, wishes, undefined)).toEqual(['recovery.conf']);
+  expect(readFileSync(join(folder, 'recovery.conf'), 'utf8')).toContain('restore_command');
+});
