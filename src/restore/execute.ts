@@ -5,6 +5,7 @@ import { DataError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type ControlData, parseControlData } from '../postgres/control-data.ts';
 import { Progress } from '../progress.ts';
+import { makeFolders } from '../store/file-folders.ts';
 import { type Store, urlOf } from '../store/store.ts';
 import type { Extracted } from '../tar/extract.ts';
 import { syncFolder } from '../tar/folders.ts';
@@ -74,34 +75,27 @@ async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<
   if (resumed === undefined) await rm(join(target.directory, STAGED_CONTROL_FILE), { force: true });
   const owner = await ownerOf(target.directory);
   for (const { location, inside } of tablespaces) {
-    const made = await mkdir(location, { recursive: inside, mode: 0o700 }).then(
-      () => true,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-        return false;
-      },
-    );
-    if (inside) await giveTo(dirname(location), owner);
-    if (made) await giveTo(location, owner);
-    syncFolder(dirname(location));
+    if (inside) await makeOwnFolder(dirname(location), owner);
+    await makeOwnFolder(location, owner);
   }
   return marker;
 }
 
 /** Folders above the target are as the user's umask has them: root's must stay open to the server. */
 async function makeTarget(directory: string): Promise<void> {
-  const first = await mkdir(dirname(directory), { recursive: true });
-  await ifExists(() => mkdir(directory, { mode: 0o700 }));
-  for (let made = directory; made.length >= (first ?? directory).length; made = dirname(made))
-    syncFolder(dirname(made));
+  await makeFolders(dirname(directory));
+  await makeOwnFolder(directory, undefined);
 }
 
-async function ifExists(action: () => Promise<unknown>): Promise<void> {
+async function makeOwnFolder(path: string, owner: Owner | undefined): Promise<void> {
   try {
-    await action();
+    await mkdir(path, { mode: 0o700 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    throw error;
   }
+  await giveTo(path, owner);
+  syncFolder(dirname(path));
 }
 
 async function extractParts(
