@@ -1,5 +1,5 @@
 /** Carries a plan out. From the first write to the last, the marker lies in the target. */
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -11,7 +11,7 @@ import type { Extracted } from '../tar/extract.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { connect, putControlFileInPlace } from './finish.ts';
 import { type Marker, removeMarker, writeMarker } from './marker.ts';
-import { CONTROL_FILE, STAGED_CONTROL_FILE } from './members.ts';
+import { CONTROL_FILE, MARKER_FILE, STAGED_CONTROL_FILE } from './members.ts';
 import { giveTo, type Owner, ownerOf } from './owned-file.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { fetchParts } from './part-fetches.ts';
@@ -31,9 +31,6 @@ export interface Outcome {
   readonly bytes: number;
   readonly seconds: number;
 }
-
-/** File times and the clock need not agree to the millisecond. */
-const CLOCK_SLACK_MS = 20;
 
 export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
   const { directory } = plan.target;
@@ -107,6 +104,8 @@ async function extractParts(
   const { store, log, signal } = call;
   const { directory } = plan.target;
   const left = plan.parts.filter(({ number, size }) => begun.parts.get(number) !== size);
+  // By the clock of the file system: everything older than the marker was there before.
+  const { ctimeMs: startedMs } = await stat(join(directory, MARKER_FILE));
   let marker = begun;
   await fetchParts(left, {
     store,
@@ -120,7 +119,7 @@ async function extractParts(
       mounts: mountsOf(plan),
       inPlaceTablespaces: plan.sentinel.spec !== undefined,
       keepOwners: process.getuid?.() === 0,
-      startedMs: Date.now() - CLOCK_SLACK_MS,
+      startedMs,
     },
     onPart: async (part, extracted) => {
       marker = withPart(marker, part, extracted);

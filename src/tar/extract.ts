@@ -36,7 +36,7 @@ export interface ExtractOptions {
   /** undefined: files belong to whoever runs this. */
   readonly ownerOf: OwnerOf | undefined;
   /**
-   * Milliseconds since 1970: a file found in a member's place that is younger was extracted by this run, so the archive
+   * Milliseconds since 1970: a file found in a member's place that changed later was extracted by this run, so the archive
    * holds the name twice. undefined when the part is extracted again: then its own files may be there.
    */
   readonly duplicatesSince: number | undefined;
@@ -142,7 +142,7 @@ export class Extractor implements MemberSink {
     const there = lstatSync(path);
     if (there.isDirectory()) throw refused(member, 'a directory with its name is there');
     const since = this.#options.duplicatesSince;
-    if (since !== undefined && there.ctimeMs >= since)
+    if (since !== undefined && there.ctimeMs > since)
       throw refused(member, 'the archive holds it twice, and only one of them can be right');
     unlinkSync(path);
     return openSync(path, NEW_FILE, 0o600);
