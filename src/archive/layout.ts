@@ -68,8 +68,12 @@ export function backupName(segment: string, offset: number): BackupName {
   return `base_${segment}_${paddedOffset(offset)}` as BackupName;
 }
 
+/**
+ * PostgreSQL's lpad() made it in the original, which also cuts longer texts: with segments of 128 MB and more an offset
+ * can have nine digits or ten, of which the first eight stay.
+ */
 export function paddedOffset(offset: number): string {
-  return String(offset).padStart(8, '0');
+  return String(offset).padStart(8, '0').slice(0, 8);
 }
 
 export function parseBackupName(name: string): BackupName | undefined {

@@ -12,7 +12,7 @@ import { pause } from './rate-limit.ts';
 const READINGS = 5;
 const PAUSE_MS = 20;
 /** With so many unsound pages it is no matter of unlucky moments: further ones are read again just once, at once. */
-const MANY = 100;
+const MANY = 20;
 
 /** Reads at a place of the file, at most so many bytes; a view of shared memory, valid until the next call. Empty at the end. */
 export type PieceReader = (at: number, most: number) => Uint8Array;
@@ -21,11 +21,13 @@ export class PageReader {
   readonly #rules: PageRules;
   readonly #unsound: (page: UnsoundPage) => void;
   readonly #check: PageCheck;
+  readonly #wait: (milliseconds: number) => void;
   #found = 0;
 
-  constructor(rules: PageRules, unsound: (page: UnsoundPage) => void) {
+  constructor(rules: PageRules, unsound: (page: UnsoundPage) => void, wait = pause) {
     this.#rules = rules;
     this.#unsound = unsound;
+    this.#wait = wait;
     this.#check = pageCheck();
   }
 
@@ -72,7 +74,7 @@ export class PageReader {
     const { pageBytes } = run;
     const readings = this.#found < MANY ? READINGS : 1;
     for (let reading = 1; reading <= readings; reading += 1) {
-      if (reading > 1) pause(PAUSE_MS);
+      if (reading > 1) this.#wait(PAUSE_MS);
       const start = index * pageBytes;
       const bytes = readSync(descriptor, buffer, start, pageBytes, at + start);
       // The file was cut off before this page: nobody will read the page again.

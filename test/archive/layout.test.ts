@@ -24,6 +24,13 @@ describe('keys', () => {
     );
   });
 
+  it('have eight characters of offset, as lpad() made them, however large the segment', () => {
+    expect(backupName('000000010000000000000002', 40)).toBe('base_000000010000000000000002_00000040');
+    expect(backupName('000000010000000000000002', 123_456_789)).toBe(
+      'base_000000010000000000000002_12345678',
+    );
+  });
+
   it('are told apart by their whole text, so that foreign keys are never taken for ours', () => {
     expect(classifyKey(walKey('00000001000000000000000B.00000028.backup'))).toEqual({
       kind: 'wal',

@@ -1,0 +1,116 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createPartPool, type PartPool } from '../../src/backup/part-pool.ts';
+import type { PartMember } from '../../src/backup/part-protocol.ts';
+import { decompress } from '../harness/lzop.ts';
+import { poll } from '../harness/poll.ts';
+import { seededBytes } from '../harness/random.ts';
+import { createScratch } from '../harness/scratch.ts';
+
+const MEGABYTE = 1024 * 1024;
+const signal = new AbortController().signal;
+const pools: PartPool[] = [];
+
+afterEach(async () => {
+  for (const pool of pools.splice(0)) await pool.close();
+});
+
+function open(options: { size?: number; readBytesPerSecond?: number } = {}): PartPool {
+  const { size = 1, readBytesPerSecond } = options;
+  const pool = createPartPool({ size, pages: undefined, readBytesPerSecond, hashed: true });
+  pools.push(pool);
+  return pool;
+}
+
+function file(bytes: number): PartMember {
+  const path = join(createScratch(), 'file');
+  writeFileSync(path, seededBytes(bytes, bytes));
+  const owner = { mode: 0o600, uid: 0, gid: 0, userName: '', groupName: '', mtimeMs: 0 };
+  return { ...owner, kind: 'file', name: 'file', path, size: bytes };
+}
+
+async function drain(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+describe('the workers', () => {
+  it('make several parts at a time and one after the other', async () => {
+    const pool = open({ size: 2 });
+    for (let round = 0; round < 2; round += 1) {
+      const packing = [3, 5].map((size) =>
+        pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal),
+      );
+      const objects = await Promise.all(packing.map(({ chunks }) => drain(chunks)));
+      expect(objects.map((object) => decompress(object).length > 3 * MEGABYTE)).toEqual([true, true]);
+      expect(packing.map((part) => part.packed().size)).toEqual(objects.map(({ length }) => length));
+    }
+    expect(pool.bytesRead()).toBe(2 * 8 * MEGABYTE);
+  });
+
+  it('wait while nobody takes what they have made', async () => {
+    const pool = open();
+    const { chunks } = pool.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
+    const iterator = chunks[Symbol.asyncIterator]();
+    await iterator.next();
+    let before = -1;
+    await poll('the worker to wait', async () => {
+      const read = pool.bytesRead();
+      const waits = read === before;
+      before = read;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return waits;
+    });
+    expect(pool.bytesRead()).toBeLessThan(10 * MEGABYTE);
+    for (let next = await iterator.next(); !next.done; ) next = await iterator.next();
+    expect(pool.bytesRead()).toBe(64 * MEGABYTE);
+  });
+
+  it('stop in the middle when the signal aborts, with its reason', async () => {
+    const pool = open();
+    const controller = new AbortController();
+    const { chunks } = pool.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, controller.signal);
+    const reading = async () => {
+      for await (const chunk of chunks) if (chunk.length > 0) controller.abort(new Error('enough'));
+    };
+    await expect(reading()).rejects.toThrow('enough');
+    await pool.close();
+  });
+
+  it('end while they wait, or while a rate limit holds them', async () => {
+    const waiting = open();
+    const { chunks } = waiting.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
+    await chunks[Symbol.asyncIterator]().next();
+    const limited = open({ readBytesPerSecond: 1 });
+    const slow = limited.pack({ members: [file(MEGABYTE)], mtimeSeconds: 0 }, signal);
+    const first = drain(slow.chunks);
+    first.catch(() => undefined);
+    await poll('the limit to hold', () => limited.bytesRead() > 0);
+    await waiting.close();
+    await limited.close();
+    await expect(first).rejects.toThrow('a worker thread ended');
+  });
+
+  it('keep to the rate limit together', async () => {
+    const pool = open({ size: 2, readBytesPerSecond: 4 * MEGABYTE });
+    const started = performance.now();
+    const packing = [1, 1].map((size) =>
+      pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal),
+    );
+    await Promise.all(packing.map(({ chunks }) => drain(chunks)));
+    expect(performance.now() - started).toBeGreaterThan(480);
+  });
+
+  it('hand an error of their own over as it is', async () => {
+    const pool = open();
+    const unreadable = { ...file(10), path: '/dev/null/x' };
+    const { chunks } = pool.pack({ members: [unreadable], mtimeSeconds: 0 }, signal);
+    await expect(drain(chunks)).rejects.toMatchObject({
+      name: 'UserError',
+      message: 'could not read a file of the cluster',
+      detail: expect.stringContaining('/dev/null/x'),
+    });
+  });
+});

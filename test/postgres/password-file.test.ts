@@ -1,0 +1,44 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findPassword, readPassword } from '../../src/postgres/password-file.ts';
+import { createScratch } from '../harness/scratch.ts';
+
+const login = {
+  hosts: ['/var/run/postgresql', 'localhost'],
+  port: 5432,
+  database: 'postgres',
+  user: 'backup',
+};
+
+describe('the password file', () => {
+  it.each([
+    ['localhost:5432:postgres:backup:secret', 'secret'],
+    ['/var/run/postgresql:5432:postgres:backup:secret', 'secret'],
+    ['*:*:*:*:any', 'any'],
+    ['*:*:*:other:no\n*:*:*:backup:yes', 'yes'],
+    ['# *:*:*:*:comment\n\n*:*:*:backup:first\n*:*:*:backup:second', 'first'],
+    ['*:*:*:backup:with\\:colon\\\\and backslash', 'with:colon\\and backslash'],
+    ['*:*:*:backup:a:b', 'a:b'],
+    ['*:*:*:back\\up:x', 'x'],
+    ['*:*:*:backup:crlf\r\n', 'crlf'],
+    ['localhost:5433:postgres:backup:secret', undefined],
+    ['elsewhere:5432:postgres:backup:secret', undefined],
+    ['*:*:*:backup', undefined],
+    ['', undefined],
+  ])('%j holds %j', (text, password) => {
+    expect(findPassword(text, login)).toBe(password);
+  });
+
+  it('may be absent', async () => {
+    expect(await readPassword(join(createScratch(), 'none'), login)).toBeUndefined();
+  });
+
+  it('is refused when others can read it', async () => {
+    const path = join(createScratch(), 'pgpass');
+    writeFileSync(path, '*:*:*:*:secret', { mode: 0o600 });
+    expect(await readPassword(path, login)).toBe('secret');
+    chmodSync(path, 0o640);
+    await expect(readPassword(path, login)).rejects.toThrow('can be read by others');
+  });
+});
