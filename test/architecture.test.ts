@@ -17,7 +17,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: ['settings', 'errors', 'type:commands', 'lazy:commands', 'lazy:wal'],
   commands: [...WORK, 'archive', 'settings', ...TOOLS, ...BASEMENT],
   ...Object.fromEntries(WORK.map((room) => [room, ['archive', 'settings', ...TOOLS, ...BASEMENT]])),
-  archive: ['postgres', 'type:store', ...BASEMENT],
+  // What an object of the archive holds is lzop, perhaps inside gpg.
+  archive: ['postgres', 'codec/decoder', 'crypt/gpg', 'type:store', ...BASEMENT],
   log: ['settings', 'log.ts', 'errors'],
   settings: ['type:postgres', 'errors'],
   ...Object.fromEntries(TOOLS.map((room) => [room, ['type:settings', ...BASEMENT]])),

@@ -3,8 +3,9 @@
  * of one backup follow one another and a backup is complete when the next name begins: memory holds one backup and
  * one page of the listing, however many there are.
  */
-import { DataError, StoreError, UserError } from '../errors.ts';
+import { StoreError, UserError } from '../errors.ts';
 import type { Call, ObjectInfo, Store } from '../store/store.ts';
+import { collect } from './bounded.ts';
 import { BACKUP_PREFIX, type BackupName, classifyKey, sentinelKey } from './layout.ts';
 import { MAX_SENTINEL_BYTES, parseSentinel, type Sentinel } from './sentinel.ts';
 
@@ -29,6 +30,9 @@ export type SentinelReading =
 export interface KnownBackup extends ListedBackup {
   readonly reading: SentinelReading;
 }
+
+/** What there is to know of a backup besides its objects. */
+export type BackupHead = Pick<KnownBackup, 'name' | 'sentinel' | 'reading'>;
 
 /** Every backup of the archive, ascending by name. Keys that belong to none are handed to `onForeign` as they pass. */
 export async function* listBackups(
@@ -118,12 +122,5 @@ export async function readSentinel(store: Store, backup: ListedBackup, call: Cal
 async function readText(store: Store, name: BackupName, call: Call): Promise<string | undefined> {
   const found = await store.get(sentinelKey(name), call);
   if (found === undefined) return undefined;
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of found.body) {
-    length += chunk.length;
-    if (length > MAX_SENTINEL_BYTES) throw new DataError('sentinel is too long to be one');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return (await collect(found.body, MAX_SENTINEL_BYTES, found.key)).toString('utf8');
 }

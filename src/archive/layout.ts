@@ -18,11 +18,23 @@ export type BackupName = string & { readonly __brand: 'BackupName' };
 export const WAL_PREFIX = 'wal_005/';
 export const BACKUP_PREFIX = 'basebackups_005/';
 
+/** The two trees of the layouts before this one; `delete old-versions` empties them. */
+export const OBSOLETE_PREFIXES: readonly string[] = ['000', '001', '002', '003', '004'].flatMap((version) => [
+  `basebackups_${version}/`,
+  `wal_${version}/`,
+]);
+
+/** What `delete` is about to remove is noted here, outside both trees, so that an interrupted run can be resumed. */
+export const DELETE_NOTE_PREFIX = 'wale_delete_';
+
 const SENTINEL_SUFFIX = '_backup_stop_sentinel.json';
 const BACKUP_NAME = /^base_([0-9A-F]{24})_([0-9A-F]{8})$/;
 const WAL_KEY = /^wal_005\/([^/]+)\.lzo$/;
 const BACKUP_KEY =
   /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/part_(\d{1,15})\.tar\.lzo)$/;
+
+const FOREIGN_SENTINEL =
+  /^basebackups_005\/base_([0-9A-F]{24})(?:_D_[0-9A-F]{24})?_backup_stop_sentinel\.json$/;
 
 /** What a key is; `unknown` keys are somebody else's and are left alone. */
 export type KeyKind =
@@ -56,6 +68,19 @@ export function partPrefix(backup: BackupName): string {
 /** A scratch key for `wal-e check`; outside both trees, so that neither the original nor WAL-G looks at it. */
 export function scratchKey(id: string): Key {
   return `wale_check_${id}` as Key;
+}
+
+/** `id`: hex digits, different for each run. */
+export function deleteNoteKey(id: string): Key {
+  return `${DELETE_NOTE_PREFIX}${id}` as Key;
+}
+
+/**
+ * The start segment of a backup that another tool made under the same prefix (WAL-G: `base_<24HEX>`, and
+ * `base_<24HEX>_D_<24HEX>` for deltas), when the key is its sentinel.
+ */
+export function foreignBackupSegment(key: string): string | undefined {
+  return FOREIGN_SENTINEL.exec(key)?.[1];
 }
 
 /** A key as a store listed it. Stores call this; nobody else makes keys from strings. */

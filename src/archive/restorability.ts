@@ -7,7 +7,7 @@
  * switch itself from the child, into which the parent's part was copied.
  */
 import { parseLsn, segmentName } from '../postgres/segment.ts';
-import type { KnownBackup } from './catalog.ts';
+import type { BackupHead, KnownBackup } from './catalog.ts';
 import { backupSegment } from './layout.ts';
 import type { TimelineTree } from './timeline.ts';
 import { type IndexRange, indexOfLsn, segmentIndex, type WalCoverage } from './wal-inventory.ts';
@@ -44,7 +44,7 @@ export interface Reach {
   readonly consistent: boolean;
 }
 
-export function backupPosition(backup: KnownBackup, segmentBytes: number): BackupPosition {
+export function backupPosition(backup: BackupHead, segmentBytes: number): BackupPosition {
   const startSegment = backupSegment(backup.name);
   const timeline = Number.parseInt(startSegment.slice(0, 8), 16);
   const startIndex = segmentIndex(startSegment, segmentBytes);
@@ -62,7 +62,7 @@ export function backupPosition(backup: KnownBackup, segmentBytes: number): Backu
  * Parts that are missing or not as the sentinel lists them; without our list (the original's backups) the numbers
  * must run from 0 without a gap.
  */
-export function partProblems(backup: KnownBackup): PartProblem[] {
+export function partProblems(backup: Pick<KnownBackup, 'parts' | 'reading'>): PartProblem[] {
   const own = backup.reading.kind === 'read' ? backup.reading.sentinel.own : undefined;
   const found = new Map<number, number>();
   const problems: PartProblem[] = [];
@@ -157,6 +157,29 @@ export function reachConsistent(position: BackupPosition, tree: TimelineTree, co
   );
   const own = reachAlong(position, position.timeline, tree, coverage);
   return ways.find((reach) => reach.consistent) ?? own;
+}
+
+/** Whether a server can be started from a backup. */
+export interface Restorability {
+  readonly ok: boolean;
+  readonly parts: readonly PartProblem[];
+  /** WAL from start to stop that is missing. */
+  readonly wal: readonly WalSpan[];
+}
+
+/** `backup` with the problems of its parts, as `partProblems` found them. An unreadable sentinel cannot be trusted. */
+export function restorability(
+  backup: BackupHead & { readonly partProblems: readonly PartProblem[] },
+  tree: TimelineTree,
+  coverage: WalCoverage,
+): Restorability {
+  const reach = reachConsistent(backupPosition(backup, coverage.segmentBytes), tree, coverage);
+  const parts = backup.partProblems;
+  return {
+    ok: backup.reading.kind === 'read' && parts.length === 0 && reach.consistent,
+    parts,
+    wal: reach.consistent ? [] : reach.missing,
+  };
 }
 
 /** `00000001000000000000000B`, or the first and the last name and their number, for messages. */

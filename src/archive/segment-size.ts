@@ -2,8 +2,12 @@
  * The WAL segment size of an archive. Only our own sentinels state it; for the original's archives it follows from
  * names (a log that ended shows how many segments it holds) or from the first page of any segment.
  */
-import { DEFAULT_SEGMENT_BYTES, isSegmentSize, MIN_SEGMENT_BYTES } from '../postgres/segment.ts';
-import type { KnownBackup } from './catalog.ts';
+import { DEFAULT_SEGMENT_BYTES, isSegmentSize } from '../postgres/segment.ts';
+import { readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
+import type { Call, Store } from '../store/store.ts';
+import type { BackupHead } from './catalog.ts';
+import { walKey } from './layout.ts';
+import { orUnreadable, readPlainHead } from './plain-object.ts';
 import type { WalInventory } from './wal-inventory.ts';
 
 export interface SegmentSize {
@@ -14,8 +18,45 @@ export interface SegmentSize {
 
 const LOG_BYTES = 2 ** 32;
 
+/** Segments whose first page is looked at before the size is assumed. */
+const PROBED_SEGMENTS = 3;
+
+/** The size by sentinels, else by the first page of a segment, else the default: to be checked against the names. */
+export async function segmentSizeOf(
+  store: Store,
+  backups: readonly Pick<BackupHead, 'reading'>[],
+  segments: readonly string[],
+  call: Call,
+): Promise<SegmentSize> {
+  return (
+    sizeFromSentinels(backups) ??
+    (await sizeFromContents(store, segments.slice(-PROBED_SEGMENTS).reverse(), call)) ?? {
+      bytes: DEFAULT_SEGMENT_BYTES,
+      source: 'assumed',
+    }
+  );
+}
+
+/** Of the first of `segments` that is archived and can be read here. */
+export async function sizeFromContents(
+  store: Store,
+  segments: readonly string[],
+  call: Call,
+): Promise<SegmentSize | undefined> {
+  for (const segment of segments) {
+    const head = await orUnreadable(
+      () => readPlainHead(store, walKey(segment), { bytes: SEGMENT_HEAD_BYTES, ...call }),
+      call,
+    );
+    const page = head instanceof Buffer ? readWalPage(head) : undefined;
+    if (page !== undefined && isSegmentSize(page.segmentBytes))
+      return { bytes: page.segmentBytes, source: 'contents' };
+  }
+  return undefined;
+}
+
 /** What the newest of our own sentinels states. */
-export function sizeFromSentinels(backups: Iterable<KnownBackup>): SegmentSize | undefined {
+export function sizeFromSentinels(backups: Iterable<Pick<BackupHead, 'reading'>>): SegmentSize | undefined {
   let newest: { readonly bytes: number; readonly finish: number } | undefined;
   for (const { reading } of backups) {
     const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
@@ -26,17 +67,9 @@ export function sizeFromSentinels(backups: Iterable<KnownBackup>): SegmentSize |
   return newest === undefined ? undefined : { bytes: newest.bytes, source: 'sentinel' };
 }
 
-/** undefined unless some log is seen to end and the next to begin. */
+/** undefined unless some log is seen to end and the next to begin, or the default has no room for the names. */
 export function sizeFromNames(inventory: WalInventory): SegmentSize | undefined {
   const bytes = LOG_BYTES / 2 ** Math.ceil(Math.log2(inventory.largestInLog + 1));
-  return isSegmentSize(bytes) && inventory.rollsOverAfter(inventory.largestInLog)
-    ? { bytes, source: 'names' }
-    : undefined;
-}
-
-/** The default, or the largest size that the names allow when they spell numbers the default has no room for. */
-export function assumedSize(inventory: WalInventory): SegmentSize {
-  const largest = LOG_BYTES / 2 ** Math.ceil(Math.log2(inventory.largestInLog + 1));
-  const bytes = Math.max(Math.min(DEFAULT_SEGMENT_BYTES, largest), MIN_SEGMENT_BYTES);
-  return { bytes, source: 'assumed' };
+  const telling = inventory.rollsOverAfter(inventory.largestInLog) || bytes < DEFAULT_SEGMENT_BYTES;
+  return isSegmentSize(bytes) && telling ? { bytes, source: 'names' } : undefined;
 }

@@ -53,10 +53,14 @@ export function parseHistory(timeline: number, text: string): TimelineHistory {
 
 /** All timelines of an archive: those with a history file, and those that are only seen in names. */
 export class TimelineTree {
-  readonly #histories: ReadonlyMap<number, TimelineHistory>;
+  readonly #histories: Map<number, TimelineHistory>;
 
   constructor(histories: Iterable<TimelineHistory>) {
     this.#histories = new Map([...histories].map((history) => [history.timeline, history]));
+  }
+
+  add(history: TimelineHistory): void {
+    this.#histories.set(history.timeline, history);
   }
 
   /** undefined: its history file is not known (always so for timeline 1, which has none). */

@@ -46,14 +46,17 @@ export function command<
   const P extends Positionals,
   const O extends Options,
   const F extends object = object,
+  const G extends Options = Record<never, never>,
 >(
   declaration: Declaration<P, O> & {
     readonly quick?: boolean;
     readonly fixed?: F;
-    readonly load: () => Promise<CommandModule<PositionalValues<P> & OptionValues<O> & F>>;
+    /** The options of the group that this verb belongs to: their values are among its arguments. */
+    readonly group?: G;
+    readonly load: () => Promise<CommandModule<PositionalValues<P> & OptionValues<O & G> & F>>;
   },
 ): Command {
-  const { load, fixed, quick = false, ...rest } = declaration;
+  const { load, fixed, group: _, quick = false, ...rest } = declaration;
   return {
     ...rest,
     kind: 'command',
@@ -61,7 +64,7 @@ export function command<
     async run(values, context) {
       const loaded = await load();
       // The parse made `values` from the very declarations that this type is computed from.
-      const args = { ...values, ...fixed } as PositionalValues<P> & OptionValues<O> & F;
+      const args = { ...values, ...fixed } as PositionalValues<P> & OptionValues<O & G> & F;
       return loaded.run(args, context);
     },
   };

@@ -1,5 +1,6 @@
 /** The verbs. Each is loaded when it is called. */
 import { type Commands, command } from './command.ts';
+import { deleteGroup } from './delete-group.ts';
 import { flag, integer, onOff, optional, required, text, texts } from './option.ts';
 
 export const commands: Commands = {
@@ -128,4 +129,5 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
     },
     load: () => import('../commands/backup-list.ts'),
   }),
+  delete: deleteGroup,
 };

@@ -25,7 +25,7 @@ export function checkSegment(name: string, size: number, head: Uint8Array): void
   if (!isSegmentSize(size)) {
     throw wrong(name, `It has ${size} bytes, and a segment has a power of two from 1 MB to 1 GB.`);
   }
-  const page = readPage(head);
+  const page = readWalPage(head);
   if (page === undefined) throw wrong(name, 'It does not start with the header of a WAL page.');
   if (page.segmentBytes !== size) {
     throw wrong(name, `It has ${size} bytes, and its header says ${page.segmentBytes}.`);
@@ -42,13 +42,16 @@ export function checkSegment(name: string, size: number, head: Uint8Array): void
   }
 }
 
-interface WalPage {
+export interface WalPage {
   readonly timeline: number;
   readonly address: bigint;
+  /** Decimal text, as in a sentinel. */
+  readonly systemIdentifier: string;
   readonly segmentBytes: number;
 }
 
-function readPage(head: Uint8Array): WalPage | undefined {
+/** The header at the start of a segment; undefined when `head` is too short or does not start with one. */
+export function readWalPage(head: Uint8Array): WalPage | undefined {
   if (head.length < SEGMENT_HEAD_BYTES) return undefined;
   const view = new DataView(head.buffer, head.byteOffset, SEGMENT_HEAD_BYTES);
   const little = isMagic(view.getUint16(0, true));
@@ -57,6 +60,7 @@ function readPage(head: Uint8Array): WalPage | undefined {
   return {
     timeline: view.getUint32(4, little),
     address: view.getBigUint64(8, little),
+    systemIdentifier: String(view.getBigUint64(24, little)),
     segmentBytes: view.getUint32(32, little),
   };
 }

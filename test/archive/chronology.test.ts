@@ -10,7 +10,7 @@ const noLabels = async () => undefined;
 const unasked = async () => {
   throw new Error('no label file was needed');
 };
-const labels = (times: ReadonlyMap<string, number>) => async (backup: KnownBackup) => {
+const labels = (times: ReadonlyMap<string, number>) => async (backup: { name: string }) => {
   const time = times.get(backup.name);
   return time === undefined ? undefined : new Date(time);
 };

@@ -1,0 +1,145 @@
+/**
+ * Everything delete and wal-verify must know about the base backups of an archive, in memory that does not grow with
+ * the number of their parts: what is wrong with the parts is found out as the listing passes, then they are let go.
+ */
+import { UserError } from '../errors.ts';
+import { segmentTimeline } from '../postgres/segment.ts';
+import type { Call, ObjectInfo, Store } from '../store/store.ts';
+import { backupLabelKey, labelFinishTime, MAX_LABEL_BYTES } from './backup-label.ts';
+import { type BackupHead, type KnownBackup, listBackups, readSentinels } from './catalog.ts';
+import type { LabelTime } from './chronology.ts';
+import { foreignBackupSegment, walKey } from './layout.ts';
+import { orUnreadable, readPlain } from './plain-object.ts';
+import { type PartProblem, partProblems } from './restorability.ts';
+import { historyName, parseHistory, type TimelineHistory, TimelineTree } from './timeline.ts';
+
+const SENTINELS_AT_ONCE = 16;
+const MAX_HISTORY_BYTES = 16 * 1024 * 1024;
+
+/** A backup without its list of parts, neither as listed nor as its sentinel states it. */
+export interface SurveyedBackup extends BackupHead {
+  /** Of all its objects. */
+  readonly bytes: number;
+  readonly objects: number;
+  /** Date of its newest object. */
+  readonly newest: Date;
+  readonly partProblems: readonly PartProblem[];
+}
+
+/** Objects that are not WAL-E's. */
+export interface ForeignObjects {
+  readonly objects: number;
+  readonly bytes: number;
+  /** The first hundred. */
+  readonly keys: readonly string[];
+}
+
+const FOREIGN_KEYS = 100;
+
+export class ForeignCount implements ForeignObjects {
+  objects = 0;
+  bytes = 0;
+  readonly keys: string[] = [];
+
+  add({ key, size }: ObjectInfo): void {
+    this.objects += 1;
+    this.bytes += size;
+    if (this.keys.length < FOREIGN_KEYS) this.keys.push(key);
+  }
+}
+
+export interface BackupSurvey {
+  /** Ascending by name, complete or not. */
+  readonly backups: readonly SurveyedBackup[];
+  /** Objects in the tree of backups that belong to none of them. */
+  readonly foreign: ForeignObjects;
+  /** Start segments of backups that another tool made here. */
+  readonly foreignStarts: readonly string[];
+}
+
+export async function surveyBackups(store: Store, call: Call): Promise<BackupSurvey> {
+  const foreign = new ForeignCount();
+  const foreignStarts: string[] = [];
+  const listed = listBackups(store, call, (object) => {
+    foreign.add(object);
+    const segment = foreignBackupSegment(object.key);
+    if (segment !== undefined) foreignStarts.push(segment);
+  });
+  const backups: SurveyedBackup[] = [];
+  for await (const backup of readSentinels(store, listed, { width: SENTINELS_AT_ONCE, ...call }))
+    backups.push(surveyed(backup));
+  return { backups, foreign, foreignStarts };
+}
+
+function surveyed(backup: KnownBackup): SurveyedBackup {
+  const { name, sentinel, version, parts, reading } = backup;
+  let bytes = 0;
+  let objects = 0;
+  let newest = 0;
+  for (const object of [sentinel, version, ...parts]) {
+    if (object === undefined) continue;
+    bytes += object.size;
+    objects += 1;
+    newest = Math.max(newest, object.modified.getTime());
+  }
+  return {
+    name,
+    sentinel,
+    reading: withoutParts(reading),
+    bytes,
+    objects,
+    newest: new Date(newest),
+    partProblems: reading.kind === 'absent' ? [] : partProblems(backup),
+  };
+}
+
+function withoutParts(reading: KnownBackup['reading']): KnownBackup['reading'] {
+  if (reading.kind !== 'read' || reading.sentinel.own === undefined) return reading;
+  const own = { ...reading.sentinel.own, parts: [], damagedPages: [] };
+  return { kind: 'read', sentinel: { ...reading.sentinel, own } };
+}
+
+/** Asks the label files of the archive; a label that is missing or cannot be read here tells nothing. */
+export function labelTimeFrom(store: Store, call: Call): LabelTime {
+  return async ({ name }) => {
+    const key = backupLabelKey(name);
+    if (key === undefined) return undefined;
+    const bytes = await orUnreadable(
+      () => readPlain(store, key, { maxBytes: MAX_LABEL_BYTES, ...call }),
+      call,
+    );
+    return bytes instanceof Buffer ? labelFinishTime(bytes.toString('latin1')) : undefined;
+  };
+}
+
+/**
+ * The history of a timeline: undefined when there is no such file, an error when it is damaged or cannot be read on
+ * this machine (no key to decrypt it).
+ */
+export async function readHistory(
+  store: Store,
+  timeline: number,
+  call: Call,
+): Promise<TimelineHistory | UserError | undefined> {
+  return orUnreadable(async () => {
+    const key = walKey(historyName(timeline));
+    const bytes = await readPlain(store, key, { maxBytes: MAX_HISTORY_BYTES, ...call });
+    return bytes === undefined ? undefined : parseHistory(timeline, bytes.toString('latin1'));
+  }, call);
+}
+
+/** The histories of the timelines on which these segments lie, and what is wrong with those that cannot be read. */
+export async function readHistories(
+  store: Store,
+  segments: readonly string[],
+  call: Call,
+): Promise<{ tree: TimelineTree; unreadable: UserError[] }> {
+  const tree = new TimelineTree([]);
+  const unreadable: UserError[] = [];
+  for (const timeline of new Set(segments.map(segmentTimeline))) {
+    const history = timeline > 1 ? await readHistory(store, timeline, call) : undefined;
+    if (history instanceof UserError) unreadable.push(history);
+    else if (history !== undefined) tree.add(history);
+  }
+  return { tree, unreadable };
+}

@@ -1,0 +1,65 @@
+/** `delete` and its verbs. */
+import { command, type Group } from './command.ts';
+import { flag, integer, required, requiredInteger, text } from './option.ts';
+
+const deletion = () => import('../commands/delete.ts');
+const retention = {
+  orphansOlderThan: text(
+    'AGE',
+    'also delete parts without a sentinel and interrupted uploads of this age, 7d by default; what is younger may be being made and is kept',
+  ),
+};
+
+const deleteOptions = {
+  dryRun: flag('delete nothing, only show what would be deleted; the default, and wins over --confirm', 'n'),
+  confirm: flag('really delete'),
+  json: flag('print one JSON object instead of tables'),
+};
+
+export const deleteGroup: Group = {
+  kind: 'group',
+  summary: 'show what is not needed any more, and with --confirm delete it',
+  options: deleteOptions,
+  commands: {
+    before: command({
+      summary: 'delete backups and WAL older than a backup or WAL segment',
+      epilogue: 'Exit status: 0 when all is deleted, 1 when nothing or not all was.',
+      positionals: { name: required('NAME', 'name of a backup, or of a WAL segment in the archive') },
+      options: retention,
+      fixed: { verb: 'before' },
+      group: deleteOptions,
+      load: deletion,
+    }),
+    retain: command({
+      summary: 'keep the newest backups and what they need',
+      epilogue: 'Exit status: 0 when all is deleted, 1 when nothing or not all was.',
+      positionals: { count: requiredInteger('N', 'number of backups to keep, at least 1') },
+      options: {
+        retainDays: integer('DAYS', 'also keep what is needed to restore to any time of so many days', {
+          default: undefined,
+        }),
+        ...retention,
+      },
+      fixed: { verb: 'retain' },
+      group: deleteOptions,
+      load: deletion,
+    }),
+    everything: command({
+      summary: 'delete all backups and all WAL',
+      positionals: {},
+      options: retention,
+      fixed: { verb: 'everything' },
+      group: deleteOptions,
+      load: deletion,
+    }),
+    'old-versions': command({
+      summary:
+        'delete what old versions of WAL-E left in their own layouts (basebackups_000 to _004, wal_000 to _004)',
+      positionals: {},
+      options: retention,
+      fixed: { verb: 'old-versions' },
+      group: deleteOptions,
+      load: deletion,
+    }),
+  },
+};

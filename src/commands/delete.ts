@@ -1,0 +1,103 @@
+/**
+ * `wal-e delete`: shows what it would keep and delete, and with --confirm does it. What is decided is decided by the
+ * plan (src/deletion/plan.ts); this file asks for it, prints it, and has it carried out.
+ */
+import { doomedSentinels, obsoleteKeys } from '../deletion/doomed.ts';
+import { type Findings, findOut } from '../deletion/findings.ts';
+import {
+  assertNothingNeededGoes,
+  refuseContradiction,
+  refuseLoss,
+  restorabilities,
+} from '../deletion/guard.ts';
+import { writeNote } from '../deletion/note.ts';
+import { type Goal, type Plan, planDeletion } from '../deletion/plan.ts';
+import { carryOut } from '../deletion/removal.ts';
+import { formatOutcome, formatReport, makeReport, type Report } from '../deletion/report.ts';
+import { checkArguments, type DeleteArguments, orphanAge } from '../deletion/request.ts';
+import { sayPlan } from '../deletion/saying.ts';
+import { type Outcome, Sweep, type SweepOptions } from '../deletion/sweep.ts';
+import { findTarget } from '../deletion/target.ts';
+import { StoreError } from '../errors.ts';
+import type { Call, Store } from '../store/store.ts';
+import type { Context } from './context.ts';
+
+export type { DeleteArguments } from '../deletion/request.ts';
+
+type PlannedArguments = Exclude<DeleteArguments, { verb: 'old-versions' }>;
+
+/** Exit status 1 when some key could not be deleted. */
+export async function run(args: DeleteArguments, context: Context): Promise<number> {
+  checkArguments(args);
+  const dryRun = args.dryRun || !args.confirm;
+  context.log.info(dryRun ? 'performing dry run of data deletion' : 'deleting data in the store');
+  const store = await context.openStore();
+  const options: SweepOptions = { dryRun, log: context.log, signal: context.signal, now: () => new Date() };
+  if (args.verb === 'old-versions') {
+    const sweep = new Sweep(store, options);
+    await sweep.keys(obsoleteKeys(store, options));
+    return finish(sweep.outcome, { dryRun }, args, context);
+  }
+  const plan = await makePlan(args, store, context);
+  const report = makeReport(plan, restorabilities(plan), dryRun);
+  if (!args.json) await context.print(formatReport(report));
+  const outcome = dryRun ? await carryOut(plan, store, options) : await deleteNoted(plan, store, options);
+  return finish(outcome, report, args, context);
+}
+
+async function makePlan(args: PlannedArguments, store: Store, { signal, log }: Context): Promise<Plan> {
+  const now = new Date();
+  const findings = await findOut(store, new Date(now.getTime() - orphanAge(args)), { signal });
+  const goal = await goalOf(args, findings, store, { signal });
+  const plan = await planDeletion(store, goal, findings, { now, signal });
+  if (goal.kind !== 'everything') refuseContradiction(findings, plan.segmentSize.bytes);
+  refuseLoss(plan, restorabilities(plan));
+  assertNothingNeededGoes(plan);
+  sayPlan(plan, store, log.named('wal_e.worker.base'));
+  return plan;
+}
+
+async function goalOf(args: PlannedArguments, findings: Findings, store: Store, call: Call): Promise<Goal> {
+  if (args.verb === 'retain') return { kind: 'retain', count: args.count, days: args.retainDays };
+  if (args.verb === 'before') return findTarget(args.name, findings.survey.backups, store, call);
+  return { kind: 'everything' };
+}
+
+/** The note stays while anything of the plan is left, so that the next run takes it up. */
+async function deleteNoted(plan: Plan, store: Store, options: SweepOptions): Promise<Outcome> {
+  const going = doomedSentinels(plan);
+  const notes = [...plan.findings.notes.keys];
+  if (going.length > 0) {
+    const note = { backups: going, systems: plan.findings.systems };
+    try {
+      notes.push(await writeNote(store, note, options));
+    } catch (error) {
+      if (!(error instanceof StoreError) || options.signal.aborted) throw error;
+      options.log.warning('could not note in the store what is going to be deleted', {
+        detail: error.detail ?? error.message,
+        hint: 'If this run is interrupted, what it leaves is deleted when it is older than --orphans-older-than.',
+      });
+    }
+  }
+  const outcome = await carryOut(plan, store, options);
+  if (outcome.failed === 0 && notes.length > 0) await store.remove(notes.slice(0, 1000), options);
+  return outcome;
+}
+
+async function finish(
+  outcome: Outcome,
+  report: Report | { readonly dryRun: boolean },
+  args: DeleteArguments,
+  context: Context,
+): Promise<number> {
+  const { removed, failed, failures } = outcome;
+  const result = report.dryRun ? null : { deleted: removed, failed, failures };
+  if (args.json) await context.print(`${JSON.stringify({ ...report, result })}\n`);
+  else if (!report.dryRun) await context.print(formatOutcome(outcome));
+  if (failed === 0) return 0;
+  context.log.error('Some keys were not deleted', {
+    detail: `The store refused ${failed} of ${removed + failed}.`,
+    hint: 'Run the same command again.',
+  });
+  return 1;
+}

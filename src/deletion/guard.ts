@@ -1,0 +1,78 @@
+/** The refusals of delete: what it does not guess, and what no plan of it may do. */
+import { type Contradiction, contradiction } from '../archive/chronology.ts';
+import {
+  backupPosition,
+  type Restorability,
+  reachAlong,
+  restorability,
+  targetsOf,
+} from '../archive/restorability.ts';
+import type { History } from '../archive/retention.ts';
+import type { SurveyedBackup } from '../archive/survey.ts';
+import type { WalCoverage } from '../archive/wal-inventory.ts';
+import { UserError } from '../errors.ts';
+import type { Findings } from './findings.ts';
+import type { Plan } from './plan.ts';
+
+/** Throws when the archive's dates and WAL positions contradict each other. */
+export function refuseContradiction({ dated, tree }: Findings, segmentBytes: number): void {
+  const found = contradiction(dated, tree, segmentBytes);
+  if (found !== undefined) throw contradictionError(found);
+}
+
+function contradictionError({ lower, higher }: Contradiction): UserError {
+  return new UserError('cannot tell which backups are older', {
+    detail:
+      `${lower.backup.name} comes first by its WAL position, and ${higher.backup.name} by time ` +
+      `(${lower.finished.toISOString()} and ${higher.finished.toISOString()}). ` +
+      'The archive was copied with new dates, or holds the backups of two systems.',
+    hint: 'Nothing was deleted. Give the sentinel objects their dates back, or move the backups of the other system to a prefix of its own.',
+  });
+}
+
+/** Whether each complete backup can be restored now, by name. */
+export function restorabilities(plan: Plan): ReadonlyMap<string, Restorability> {
+  const coverage = plan.tally.before.sized(plan.segmentSize.bytes);
+  return new Map(
+    plan.verdicts.map(({ dated: { backup } }) => [
+      backup.name,
+      restorability(backup, plan.findings.tree, coverage),
+    ]),
+  );
+}
+
+/** Throws when the plan would leave no backup, or none that can be restored although one can be now. */
+export function refuseLoss(plan: Plan, state: ReadonlyMap<string, Restorability>): void {
+  if (plan.goal.kind === 'everything' || plan.verdicts.length === 0) return;
+  const kept = plan.verdicts.filter(({ keep }) => keep).map(({ dated }) => dated.backup);
+  const hint = 'Nothing was deleted. "wal-e delete everything" deletes all backups.';
+  if (kept.length === 0) throw new UserError('no backup would be left', { hint });
+  const lost = plan.verdicts.filter(({ keep, dated }) => !keep && state.get(dated.backup.name)?.ok === true);
+  if (lost.length > 0 && !kept.some(({ name }) => state.get(name)?.ok === true))
+    throw new UserError('no backup that can be restored would be left', {
+      detail: `Of those to be kept none can be restored; ${lost.at(-1)?.dated.backup.name} can, and would be deleted.`,
+      hint: 'Nothing was deleted. See "wal-e wal-verify" for what is missing, take a new backup, or retain more.',
+    });
+}
+
+/**
+ * The last line of defence: after the plan every kept backup reads the same WAL as before, along each timeline. Only
+ * a fault in this program can break that, so it is not a UserError.
+ */
+export function assertNothingNeededGoes(plan: Plan): void {
+  const { segmentSize, findings, selection } = plan;
+  if (selection.everything !== 'no') return;
+  const history = { tree: findings.tree, segmentBytes: segmentSize.bytes };
+  const before = plan.tally.before.sized(segmentSize.bytes);
+  const after = plan.tally.after.sized(segmentSize.bytes);
+  for (const { keep, dated } of plan.verdicts)
+    if (keep && reaches(dated.backup, history, before) !== reaches(dated.backup, history, after))
+      throw new Error(`the plan takes WAL that ${dated.backup.name} needs; nothing was deleted`);
+}
+
+/** Text that is equal before and after. */
+function reaches(backup: SurveyedBackup, { tree, segmentBytes }: History, coverage: WalCoverage): string {
+  const position = backupPosition(backup, segmentBytes);
+  const targets = targetsOf(position, tree, segmentBytes);
+  return JSON.stringify(targets.map((target) => reachAlong(position, target, tree, coverage)));
+}

@@ -1,0 +1,152 @@
+/**
+ * What a `delete` would do, worked out before anything is touched: which backups stay, what they need, and what of the
+ * rest lies behind them. The plan is a rule, not a list of keys, so it fits in memory however large the archive is.
+ */
+import type { BackupHead } from '../archive/catalog.ts';
+import { backupSegment } from '../archive/layout.ts';
+import { type History, judge, type Policy, placeOf, type Verdict } from '../archive/retention.ts';
+import { type SegmentSize, segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
+import type { SurveyedBackup } from '../archive/survey.ts';
+import { type Pin, WalRule } from '../archive/wal-rule.ts';
+import { segmentTimeline } from '../postgres/segment.ts';
+import type { Call, Leftover, Store } from '../store/store.ts';
+import type { Findings } from './findings.ts';
+import { startSegments } from './findings.ts';
+import { type Incomplete, startsBeingWritten } from './incomplete.ts';
+import type { WalSelection } from './wal-selection.ts';
+import { learn, tallyWal, type WalTally } from './wal-tally.ts';
+
+export type Goal = Policy | { readonly kind: 'everything' };
+
+/** An incomplete backup, and whether it goes. */
+export interface IncompleteVerdict extends Incomplete {
+  readonly remove: boolean;
+}
+
+export interface Plan {
+  readonly goal: Goal;
+  readonly findings: Findings;
+  readonly verdicts: readonly Verdict<SurveyedBackup>[];
+  readonly incomplete: readonly IncompleteVerdict[];
+  /** Left by interrupted puts, and old enough to go. */
+  readonly leftovers: readonly Leftover[];
+  readonly segmentSize: SegmentSize;
+  readonly selection: WalSelection;
+  readonly tally: WalTally;
+  /** Date of the newest object that the plan knows, as the store tells the time. What is newer is not touched. */
+  readonly newestSeen: Date;
+}
+
+/** Most the clocks of the store and of the database may differ before a WAL segment's date says nothing. */
+const CLOCK_TOLERANCE_MS = 24 * 60 * 60 * 1000;
+
+export async function planDeletion(
+  store: Store,
+  goal: Goal,
+  findings: Findings,
+  options: Call & { readonly now: Date },
+): Promise<Plan> {
+  if (goal.kind === 'before-segment')
+    await learn(store, segmentTimeline(goal.segment), findings.tree, options);
+  const size = await segmentSizeOf(store, findings.survey.backups, startSegments(findings.survey), options);
+  const plan = await planWith(store, goal, findings, size, options);
+  // Only the whole listing shows whether the names contradict what had to be assumed.
+  const named = size.source === 'assumed' ? sizeFromNames(plan.tally.before) : undefined;
+  if (named === undefined) return plan;
+  return named.bytes === size.bytes
+    ? { ...plan, segmentSize: named }
+    : planWith(store, goal, findings, named, options);
+}
+
+async function planWith(
+  store: Store,
+  goal: Goal,
+  findings: Findings,
+  segmentSize: SegmentSize,
+  options: Call & { readonly now: Date },
+): Promise<Plan> {
+  const history: History = { tree: findings.tree, segmentBytes: segmentSize.bytes };
+  const verdicts = verdictsOf(goal, findings, history, options.now);
+  const pins = pinsOf(goal, verdicts, findings, history);
+  const rule = new WalRule(pins, history, {
+    below: goal.kind === 'everything' || findings.dated.length > 0 ? limitOf(goal, history) : 0,
+    severalSystems: findings.systems.length > 1,
+    liveSince: findings.youngSince,
+  });
+  const everything = goal.kind !== 'everything' ? 'no' : pins.length === 0 ? 'all' : 'but-needed';
+  const selection: WalSelection = { rule, segmentBytes: segmentSize.bytes, everything };
+  const tally = await tallyWal(store, selection, findings.tree, options);
+  const dates = findings.survey.backups.map(({ newest }) => newest.getTime());
+  return {
+    goal,
+    findings,
+    verdicts,
+    incomplete: findings.incomplete.map((entry) => ({
+      ...entry,
+      remove: goes(entry, goal, rule, history),
+    })),
+    leftovers: findings.leftovers.filter(({ started }) => started <= findings.youngSince),
+    segmentSize,
+    selection,
+    tally,
+    newestSeen: new Date(dates.reduce((newest, date) => Math.max(newest, date), tally.newest)),
+  };
+}
+
+function verdictsOf(
+  goal: Goal,
+  { dated }: Findings,
+  history: History,
+  now: Date,
+): readonly Verdict<SurveyedBackup>[] {
+  if (goal.kind !== 'everything') return judge(goal, dated, history, now);
+  return dated.map((entry) => ({ dated: entry, keep: false, reason: 'everything goes' }));
+}
+
+/** `everything` spares only what is being made. */
+function pinsOf(
+  goal: Goal,
+  verdicts: readonly Verdict<SurveyedBackup>[],
+  { incomplete, leftovers, survey, youngSince }: Findings,
+  history: History,
+): readonly Pin[] {
+  const kept = verdicts.filter(({ keep }) => keep).map(({ dated }) => dated.backup);
+  const young = incomplete.filter(({ state }) => state === 'young').map(({ backup }) => backup.name);
+  const others = [
+    ...young.map(backupSegment),
+    ...startsBeingWritten(leftovers, youngSince),
+    ...(goal.kind === 'everything' ? [] : survey.foreignStarts),
+  ];
+  return [
+    ...kept.map((backup) => pinOf(backup, history)),
+    ...others.map((segment) => ({ ...placeOf(segment, history), notBefore: undefined })),
+  ];
+}
+
+export function pinOf(backup: BackupHead, history: History): Pin {
+  return { ...placeOf(backupSegment(backup.name), history), notBefore: earliestWal(backup) };
+}
+
+/**
+ * Nothing that the backup needs was archived before this: its start by the database's clock or by the store's,
+ * whichever is earlier, less a tolerance.
+ */
+function earliestWal({ sentinel, reading }: BackupHead): Date | undefined {
+  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+  if (own === undefined || sentinel === undefined) return undefined;
+  const started = Date.parse(own.startTime);
+  const duration = Math.max(Date.parse(own.finishTime) - started, 0);
+  return new Date(Math.min(started, sentinel.modified.getTime() - duration) - CLOCK_TOLERANCE_MS);
+}
+
+function limitOf(goal: Goal, history: History): number | undefined {
+  if (goal.kind === 'before-backup') return placeOf(backupSegment(goal.name), history).index;
+  return goal.kind === 'before-segment' ? placeOf(goal.segment, history).index : undefined;
+}
+
+function goes({ backup, state }: Incomplete, goal: Goal, rule: WalRule, history: History): boolean {
+  if (state !== 'old') return state === 'noted';
+  if (goal.kind === 'everything') return true;
+  const verdict = rule.judge(placeOf(backupSegment(backup.name), history), backup.newest);
+  return verdict === 'behind' || verdict === 'replaced';
+}

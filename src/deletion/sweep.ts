@@ -1,0 +1,132 @@
+/**
+ * Removes keys as they are found, or tells which it would remove. Batches of 1000, several on their way while the
+ * listing goes on; what the store refuses is counted and told, and the rest goes on.
+ */
+import type { Key } from '../archive/layout.ts';
+import { UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { parallel } from '../parallel.ts';
+import { type Call, type Leftover, type RemoveFailure, type Store, urlOf } from '../store/store.ts';
+
+export interface DoomedKey {
+  readonly key: Key;
+  /** What the original calls it in its log. */
+  readonly thing: string;
+}
+
+export interface Outcome {
+  /** Objects and left-overs removed, or that would be. */
+  readonly removed: number;
+  readonly failed: number;
+  /** At most a thousand of those that failed. */
+  readonly failures: readonly { readonly key: string; readonly reason: string }[];
+}
+
+export interface SweepOptions extends Call {
+  readonly dryRun: boolean;
+  readonly log: Log;
+  readonly now: () => Date;
+}
+
+const BATCH_KEYS = 1000;
+const BATCHES_AT_ONCE = 4;
+const FAILURES_TOLD = 1000;
+const PROGRESS_MS = 60_000;
+const DRY_RUN_HINT = 'This is only a dry run -- no actual data is being deleted';
+
+export class Sweep {
+  readonly #store: Store;
+  readonly #options: SweepOptions;
+  readonly #log: Log;
+  readonly #failures: { key: string; reason: string }[] = [];
+  #failed = 0;
+  #removed = 0;
+  #expected = 0;
+  #lastTold: number;
+
+  constructor(store: Store, options: SweepOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#log = options.log.named('wal_e.worker.base');
+    this.#lastTold = options.now().getTime();
+  }
+
+  get outcome(): Outcome {
+    return { removed: this.#removed, failed: this.#failed, failures: this.#failures };
+  }
+
+  /** For the progress in the log: how many keys there will be in all. */
+  expect(keys: number): void {
+    this.#expected = keys;
+  }
+
+  /** Returns the keys that are still there because the store refused, all of them. */
+  async keys(doomed: AsyncIterable<DoomedKey> | Iterable<DoomedKey>): Promise<ReadonlySet<Key>> {
+    const refused = new Set<Key>();
+    await parallel(batches(doomed), BATCHES_AT_ONCE, this.#options.signal, async (batch, signal) => {
+      for (const { key, thing } of batch) this.#tell(thing, key);
+      const failures = this.#options.dryRun
+        ? []
+        : await this.#store.remove(
+            batch.map(({ key }) => key),
+            { signal },
+          );
+      for (const failure of failures) {
+        refused.add(failure.key);
+        this.#fail(failure);
+      }
+      this.#done(batch.length - failures.length);
+    });
+    return refused;
+  }
+
+  async leftovers(leftovers: readonly Leftover[]): Promise<void> {
+    await parallel(leftovers, BATCHES_AT_ONCE, this.#options.signal, async (leftover, signal) => {
+      this.#tell('the remains of an interrupted upload', leftover.key);
+      try {
+        if (!this.#options.dryRun) await this.#store.removeLeftover(leftover, { signal });
+        this.#done(1);
+      } catch (error) {
+        if (signal.aborted || !(error instanceof UserError)) throw error;
+        this.#fail({ key: leftover.key, reason: error.detail ?? error.message });
+      }
+    });
+  }
+
+  #tell(thing: string, key: string): void {
+    this.#log.info(`deleting ${thing}`, {
+      detail: `The key being deleted is ${urlOf(this.#store, key)}.`,
+      hint: this.#options.dryRun ? DRY_RUN_HINT : undefined,
+    });
+  }
+
+  #fail(failure: RemoveFailure | { readonly key: string; readonly reason: string }): void {
+    this.#failed += 1;
+    if (this.#failures.length < FAILURES_TOLD)
+      this.#failures.push({ key: failure.key, reason: failure.reason });
+  }
+
+  #done(count: number): void {
+    this.#removed += count;
+    const now = this.#options.now().getTime();
+    if (this.#options.dryRun || now - this.#lastTold < PROGRESS_MS) return;
+    this.#lastTold = now;
+    const percent = this.#expected === 0 ? '' : ` (${Math.floor((100 * this.#removed) / this.#expected)}%)`;
+    this.#log.info('deletion under way', {
+      detail: `${this.#removed} of ${this.#expected} objects deleted${percent}.`,
+    });
+  }
+}
+
+async function* batches(
+  doomed: AsyncIterable<DoomedKey> | Iterable<DoomedKey>,
+): AsyncGenerator<readonly DoomedKey[]> {
+  let batch: DoomedKey[] = [];
+  for await (const key of doomed) {
+    batch.push(key);
+    if (batch.length < BATCH_KEYS) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,45 @@
+/** What becomes of an object of the WAL tree: the rule about segments, applied to names. */
+import { classifyKey } from '../archive/layout.ts';
+import { segmentIndex } from '../archive/wal-inventory.ts';
+import type { WalRule } from '../archive/wal-rule.ts';
+import { segmentTimeline, walFileKind } from '../postgres/segment.ts';
+import type { ObjectInfo } from '../store/store.ts';
+
+/** `segment` has the name of a WAL segment, `label` that of the label file of a backup. */
+export interface WalFate {
+  readonly kind: 'segment' | 'label' | 'history' | 'partial' | 'foreign';
+  readonly name: string;
+  readonly remove: boolean;
+  /** Nobody needs it, and still it stays: on a branch that no kept backup leads to. */
+  readonly beside: boolean;
+  /** Another system's, whatever its name. */
+  readonly replaced: boolean;
+}
+
+const PLAIN = { beside: false, replaced: false };
+
+export interface WalSelection {
+  readonly rule: WalRule;
+  readonly segmentBytes: number;
+  /** `everything`: all goes but what a backup that is being made needs. */
+  readonly everything: 'no' | 'all' | 'but-needed';
+}
+
+export function walFate({ key, modified }: ObjectInfo, selection: WalSelection): WalFate {
+  const classified = classifyKey(key);
+  const name = classified.kind === 'wal' ? classified.name : key;
+  const kind = fateKind(classified.kind === 'wal' ? walFileKind(name) : 'other');
+  if (selection.everything === 'all') return { kind, name, remove: true, ...PLAIN };
+  const all = selection.everything === 'but-needed';
+  if (kind === 'history') return { kind, name, remove: false, ...PLAIN };
+  if (kind === 'partial' || kind === 'foreign') return { kind, name, remove: all, ...PLAIN };
+  const place = { timeline: segmentTimeline(name), index: segmentIndex(name, selection.segmentBytes) };
+  const verdict = selection.rule.judge(place, modified);
+  const remove = verdict === 'behind' || verdict === 'replaced' || (all && verdict === 'beside');
+  return { kind, name, remove, beside: verdict === 'beside', replaced: verdict === 'replaced' };
+}
+
+function fateKind(kind: ReturnType<typeof walFileKind>): WalFate['kind'] {
+  if (kind === 'backup') return 'label';
+  return kind === 'other' ? 'foreign' : kind;
+}

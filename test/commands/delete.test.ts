@@ -1,0 +1,615 @@
+import { cpSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backupLabelKey } from '../../src/archive/backup-label.ts';
+import type { KnownBackup } from '../../src/archive/catalog.ts';
+import { partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
+import { writeSentinel } from '../../src/archive/sentinel.ts';
+import { LzopEncoder } from '../../src/codec/encoder.ts';
+import { type DeleteArguments, run } from '../../src/commands/delete.ts';
+import { createFileStore } from '../../src/store/file.ts';
+import type { Store } from '../../src/store/store.ts';
+import { type BackupSketch, backupOf, SEGMENT_BYTES, segmentAt } from '../archive/backups.ts';
+import { testContext } from '../harness/context.ts';
+import { MemoryStore } from '../harness/memory-store.ts';
+import { createScratch } from '../harness/scratch.ts';
+import { segmentHead } from '../harness/segment.ts';
+
+const NOW = Date.parse('2026-06-01T00:00:00Z');
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const COMMON = { confirm: true, dryRun: false, json: false, orphansOlderThan: undefined } as const;
+type Flags = Partial<{ confirm: boolean; dryRun: boolean; json: boolean; orphansOlderThan: string }>;
+const retain = (count: number, flags: Flags & { days?: number } = {}): DeleteArguments => {
+  const { days, ...rest } = flags;
+  return { ...COMMON, verb: 'retain', count, retainDays: days, ...rest };
+};
+const olderThan = (name: string, flags: Flags = {}): DeleteArguments => ({
+  ...COMMON,
+  verb: 'before',
+  name,
+  ...flags,
+});
+const everything = (flags: Flags = {}): DeleteArguments => ({ ...COMMON, verb: 'everything', ...flags });
+
+async function deleteIn(store: Store, args: DeleteArguments) {
+  const context = testContext({ store });
+  const status = await run(args, context);
+  return { status, out: context.printed.join(''), records: context.records };
+}
+
+function lzop(plain: string | Uint8Array): Buffer {
+  const encoder = new LzopEncoder({ mode: 0, mtimeSeconds: 0 });
+  return Buffer.concat([encoder.header(), encoder.block(Buffer.from(plain)), encoder.end()]);
+}
+
+/** An archive whose objects are as old as the sketches say; what nothing is said of is a month old. */
+class Archive {
+  readonly store = new MemoryStore();
+
+  backup(sketch: BackupSketch): KnownBackup {
+    const backup = backupOf({ at: NOW - 30 * DAY, ...sketch });
+    const date = new Date(sketch.at ?? NOW - 30 * DAY);
+    this.store.set(versionKey(backup.name), date, { size: 100 });
+    for (const { number } of backup.parts) this.store.set(partKey(backup.name, number), date, { size: 100 });
+    if (backup.reading.kind === 'read')
+      this.store.set(sentinelKey(backup.name), date, {
+        bytes: Buffer.from(writeSentinel(backup.reading.sentinel)),
+      });
+    return backup;
+  }
+
+  wal(timeline: number, first: number, last: number, at = NOW - 30 * DAY): void {
+    for (let index = first; index <= last; index += 1)
+      this.store.set(walKey(segmentAt(timeline, index)), new Date(at), { size: 10 });
+  }
+
+  history(timeline: number, text: string): void {
+    const name = `0000000${timeline}.history`;
+    this.store.set(walKey(name), new Date(NOW - 30 * DAY), { bytes: lzop(text) });
+  }
+
+  other(key: string, at = NOW - 30 * DAY): void {
+    this.store.set(key, new Date(at), { size: 1 });
+  }
+
+  segments(timeline = 1): number[] {
+    const prefix = `wal_005/0000000${timeline}`;
+    return this.store
+      .keys()
+      .filter((key) => key.startsWith(prefix) && key.length === 'wal_005/'.length + 24 + '.lzo'.length)
+      .map((key) => Number.parseInt(key.slice(17, 25), 16) * 256 + Number.parseInt(key.slice(25, 33), 16));
+  }
+
+  backups(): number[] {
+    return this.store
+      .keys()
+      .filter((key) => key.endsWith('_sentinel.json'))
+      .map((key) => Number.parseInt(key.slice(37, 45), 16));
+  }
+}
+
+const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+/** Three backups of the original on one timeline, WAL before, between and after them. */
+function plain(): Archive {
+  const archive = new Archive();
+  for (const start of [10, 20, 30]) archive.backup({ start, at: NOW - (60 - start) * DAY });
+  archive.wal(1, 5, 40);
+  archive.other(walKey(`${segmentAt(1, 10)}.00000028.backup`));
+  archive.other(walKey(`${segmentAt(1, 20)}.00000028.backup`));
+  return archive;
+}
+
+const name = (start: number, timeline = 1) => `base_${segmentAt(timeline, start)}_00000040`;
+
+describe("delete gives the original's result", () => {
+  it('retain N keeps the N newest backups and all WAL from the oldest of them on', async () => {
+    const archive = plain();
+    const { status, records, out } = await deleteIn(archive.store, retain(2));
+    expect(status).toBe(0);
+    expect(archive.backups()).toEqual([20, 30]);
+    expect(archive.segments()).toEqual(range(20, 40));
+    expect(archive.store.keys().filter((key) => key.endsWith('.backup.lzo'))).toEqual([
+      walKey(`${segmentAt(1, 20)}.00000028.backup`),
+    ]);
+    expect(records.map(({ message }) => message)).toContain('Deleting 1 oldest base backups.');
+    expect(out).toMatch(/^action {2}backup .*\ndelete {2}base_00000001000000000000000A/);
+    expect(out).toContain('Deleted 19 objects.');
+  });
+
+  it('retain of as many as there are, or more, still deletes what is before the oldest', async () => {
+    const archive = plain();
+    const { records } = await deleteIn(archive.store, retain(7));
+    expect(archive.backups()).toEqual([10, 20, 30]);
+    expect(archive.segments()).toEqual(range(10, 40));
+    expect(records.map(({ message }) => message)).toContain('Retaining all 3 base backups.');
+  });
+
+  it('before NAME deletes what starts in an earlier segment; text after the name is ignored', async () => {
+    for (const text of [name(20), `${name(20)}_backup_stop_sentinel.json`, name(20).slice(0, 29)]) {
+      const archive = plain();
+      await deleteIn(archive.store, olderThan(text));
+      expect(archive.backups()).toEqual([20, 30]);
+      expect(archive.segments()).toEqual(range(20, 40));
+    }
+  });
+
+  it('before SEGMENT does what the help of the original promises', async () => {
+    const archive = plain();
+    await deleteIn(archive.store, olderThan(segmentAt(1, 15)));
+    expect(archive.backups()).toEqual([20, 30]);
+    expect(archive.segments()).toEqual(range(15, 40));
+  });
+
+  it('two backups that start in one segment stand or fall together', async () => {
+    const archive = plain();
+    archive.backup({ start: 20, offset: 900, at: NOW - 39 * DAY });
+    await deleteIn(archive.store, retain(2));
+    expect(archive.backups()).toEqual([20, 20, 30]);
+  });
+
+  it('history files are always kept, partial segments and unknown keys are left alone and counted', async () => {
+    const archive = plain();
+    archive.history(2, '1\t0/28000000\tx\n');
+    const strange = [
+      walKey(`${segmentAt(1, 6)}.partial`),
+      'wal_005/notes.lzo',
+      'wal_005/000000010000000000000006.lz4',
+      'basebackups_005/README',
+      `basebackups_005/${name(10)}/tar_partitions/deeper/part_00000000.tar.lzo`,
+      'elsewhere/000000010000000000000006.lzo',
+    ];
+    for (const key of strange) archive.other(key);
+    const { out, records } = await deleteIn(archive.store, retain(1));
+    expect(archive.store.keys()).toEqual(expect.arrayContaining([...strange, walKey('00000002.history')]));
+    expect(out).toContain('Left alone: 4 objects that WAL-E does not know');
+    expect(records.filter(({ message }) => message.startsWith('skipping non-qualifying key'))).toHaveLength(
+      4,
+    );
+  });
+
+  it('everything deletes all keys of both trees, known or not, and nothing else', async () => {
+    const archive = plain();
+    archive.history(2, '1\t0/28000000\tx\n');
+    for (const key of ['wal_005/x', 'basebackups_005/x/y', 'wal_004/x', 'x']) archive.other(key);
+    await deleteIn(archive.store, everything());
+    expect(archive.store.keys()).toEqual(['wal_004/x', 'x']);
+  });
+
+  it('old-versions deletes the trees of older layouts only, which the original never managed to', async () => {
+    const archive = plain();
+    const count = archive.store.keys().length;
+    for (const key of ['wal_004/x.lzo', 'wal_000/x', 'basebackups_003/base/a']) archive.other(key);
+    const dry = await deleteIn(archive.store, { ...COMMON, verb: 'old-versions', confirm: false });
+    expect(dry.records.filter(({ message }) => message.startsWith('deleting part of'))).toHaveLength(3);
+    expect(archive.store.keys()).toHaveLength(count + 3);
+    await deleteIn(archive.store, { ...COMMON, verb: 'old-versions' });
+    expect(archive.store.keys()).toHaveLength(count);
+  });
+
+  it('an empty archive has nothing to delete, and says so', async () => {
+    const archive = new Archive();
+    archive.wal(1, 1, 3);
+    const { status, records } = await deleteIn(archive.store, retain(1));
+    expect(status).toBe(0);
+    expect(archive.segments()).toEqual([1, 2, 3]);
+    expect(records).toContainEqual(
+      expect.objectContaining({ message: 'Not deleting any data.', detail: 'No existing base backups.' }),
+    );
+  });
+});
+
+describe('a dry run', () => {
+  it.each([
+    ['neither flag is given', { confirm: false }],
+    ['both flags are given', { confirm: true, dryRun: true }],
+  ])('is what happens when %s: every key is told with the hint, and stays', async (_when, flags) => {
+    const archive = plain();
+    const keys = archive.store.keys();
+    const { status, records, out } = await deleteIn(archive.store, retain(1, flags));
+    expect(status).toBe(0);
+    expect(archive.store.keys()).toEqual(keys);
+    expect(records[0]?.message).toBe('performing dry run of data deletion');
+    const told = records.filter(({ message }) => message.startsWith('deleting a'));
+    expect(new Set(told.map(({ hint }) => hint))).toEqual(
+      new Set(['This is only a dry run -- no actual data is being deleted']),
+    );
+    const count = (thing: string) => told.filter(({ message }) => message === `deleting ${thing}`).length;
+    expect(count('a base backup sentinel file')).toBe(2);
+    expect(count('a extended version metadata file')).toBe(2);
+    expect(count('a base backup volume')).toBe(2);
+    expect(count('a wal file')).toBe(25);
+    expect(count('a backup history file')).toBe(2);
+    expect(out).toMatch(/Would be deleted: 2 backups, 27 WAL files: 33 objects, /);
+  });
+});
+
+describe('delete on a golden archive', () => {
+  const golden = (archive: string) => {
+    const folder = createScratch();
+    const source = fileURLToPath(new URL(`../../fixtures/golden/${archive}/archive`, import.meta.url));
+    cpSync(source, folder, { recursive: true });
+    return { folder, store: createFileStore(folder) };
+  };
+  const walIn = (folder: string) => readdirSync(join(folder, 'wal_005')).sort();
+
+  it.each(['seg1', 'gpg'])('(%s) deletes the WAL before the backup, and nothing else', async (archive) => {
+    const { folder, store } = golden(archive);
+    const all = walIn(folder);
+    const { status, out } = await deleteIn(store, retain(1));
+    expect(status).toBe(0);
+    expect(walIn(folder)).toEqual(all.filter((file) => file !== '00000001000000000000000A.lzo'));
+    expect(readdirSync(join(folder, 'basebackups_005'))).toHaveLength(2);
+    expect(out).toContain(archive === 'seg1' ? '1 MB (read from a segment)' : 'keep');
+    await store.close();
+  });
+
+  it('deletes everything', async () => {
+    const { folder, store } = golden('seg1');
+    await deleteIn(store, everything());
+    expect(readdirSync(folder, { recursive: true, withFileTypes: true }).filter((e) => e.isFile())).toEqual(
+      [],
+    );
+    await store.close();
+  });
+});
+
+describe('delete refuses, and deletes nothing:', () => {
+  const refuses = async (archive: Archive, args: DeleteArguments, message: string | RegExp) => {
+    const keys = archive.store.keys();
+    await expect(deleteIn(archive.store, args)).rejects.toThrow(message);
+    expect(archive.store.keys()).toEqual(keys);
+  };
+
+  it.each([0, -1])('to retain %d backups', (count) =>
+    refuses(plain(), retain(count), `cannot retain ${count}`),
+  );
+
+  it('an age that is none', () =>
+    refuses(plain(), retain(1, { orphansOlderThan: 'old' }), 'argument --orphans-older-than'));
+
+  it('a name that matches nothing', () =>
+    refuses(plain(), olderThan(name(11)), 'no backup or WAL segment matches'));
+
+  it('a name that matches several', () =>
+    refuses(plain(), olderThan('base_0000000100000000'), '3 backups match "base_0000000100000000"'));
+
+  it('the name of a backup without a sentinel', async () => {
+    const archive = plain();
+    archive.backup({ start: 25, complete: false });
+    await refuses(archive, olderThan(name(25)), 'is not complete');
+  });
+
+  it('a segment that the archive does not hold', () =>
+    refuses(
+      plain(),
+      olderThan(segmentAt(1, 41)),
+      'the archive holds no WAL segment 000000010000000000000029',
+    ));
+
+  it('a segment after the last backup, since no backup would be left', () =>
+    refuses(plain(), olderThan(segmentAt(1, 35)), 'no backup would be left'));
+
+  it('to keep only backups that cannot be restored', async () => {
+    const archive = plain();
+    archive.store.objects.delete(partKey(backupOf({ start: 30 }).name, 0));
+    await refuses(archive, retain(1), 'no backup that can be restored would be left');
+  });
+
+  it('a segment where the archive holds two systems', async () => {
+    const archive = plain();
+    archive.backup({ start: 12, system: '71', at: NOW - DAY });
+    archive.backup({ start: 13, system: '72', at: NOW - DAY });
+    await refuses(archive, olderThan(segmentAt(1, 15)), 'does not say which system');
+  });
+
+  it('dates that contradict positions, in words', async () => {
+    const archive = plain();
+    archive.backup({ start: 3, at: NOW - DAY });
+    await refuses(archive, retain(2), 'cannot tell which backups are older');
+    await refuses(archive, olderThan(name(20)), 'cannot tell which backups are older');
+  });
+});
+
+describe('what a copied archive', () => {
+  it('has lost in dates is found in the label files', async () => {
+    const archive = new Archive();
+    for (const start of [10, 20, 30]) {
+      const backup = archive.backup({ start, at: NOW - start * HOUR });
+      const key = backupLabelKey(backup.name) ?? '';
+      const time = `2026-01-${start}T00:00:00+00:00`;
+      archive.store.set(key, new Date(NOW - HOUR), { bytes: lzop(`LABEL: freeze_start_${time}\n`) });
+    }
+    archive.wal(1, 5, 40, NOW - HOUR);
+    const { out } = await deleteIn(archive.store, retain(1));
+    expect(archive.backups()).toEqual([30]);
+    expect(archive.segments()).toEqual(range(30, 40));
+    expect(out).toContain('2026-01-30T00:00:00.000Z');
+  });
+});
+
+describe('timelines', () => {
+  it('that branch from a kept backup keep their WAL, whatever its numbers', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 10, at: NOW - 50 * DAY });
+    archive.backup({ start: 20, at: NOW - 40 * DAY });
+    archive.backup({ timeline: 2, start: 15, at: NOW - 20 * DAY });
+    archive.history(2, '1\t0/C000000\tx\n');
+    archive.wal(1, 8, 40);
+    archive.wal(2, 12, 30);
+    await deleteIn(archive.store, retain(2));
+    expect(archive.segments(1)).toEqual(range(20, 40));
+    expect(archive.segments(2)).toEqual(range(15, 30));
+  });
+
+  it('that nobody needs go when they are below all that is kept, unless a server may be writing them', async () => {
+    const archive = plain();
+    archive.history(2, '1\t0/6000000\tx\n');
+    archive.wal(2, 6, 9);
+    archive.history(3, '1\t0/6000000\tx\n');
+    archive.wal(3, 6, 9, NOW - HOUR);
+    const { out } = await deleteIn(archive.store, retain(1));
+    expect(archive.segments(2)).toEqual([]);
+    expect(archive.segments(3)).toEqual(range(6, 9));
+    expect(out).toContain('Left alone: 4 WAL files on timelines that no kept backup leads to');
+  });
+
+  it('whose history cannot be read keep all WAL that could come from a kept backup, and it is said', async () => {
+    const archive = plain();
+    archive.backup({ timeline: 2, start: 40, at: NOW - 5 * DAY });
+    archive.store.set(walKey('00000002.history'), new Date(NOW), { bytes: Buffer.from('not lzop') });
+    archive.wal(2, 12, 45);
+    const { records } = await deleteIn(archive.store, retain(2));
+    expect(archive.segments(2)).toEqual(range(30, 45));
+    expect(records.map(({ message }) => message)).toContain(
+      'a timeline history cannot be read, so more WAL is kept',
+    );
+  });
+});
+
+describe('two systems under one prefix', () => {
+  const upgraded = () => {
+    const archive = new Archive();
+    for (const start of [100, 110])
+      archive.backup({
+        start,
+        system: '71',
+        at: NOW - (200 - start) * DAY,
+        finished: NOW - (200 - start) * DAY,
+      });
+    archive.wal(1, 95, 120, NOW - 80 * DAY);
+    for (const start of [5, 9]) archive.backup({ start, system: '72', at: NOW - (20 - start) * DAY });
+    archive.wal(1, 2, 12, NOW - 10 * DAY);
+    return archive;
+  };
+
+  it('retain keeps the newest by time, and the old WAL goes although its numbers are higher', async () => {
+    const archive = upgraded();
+    await deleteIn(archive.store, retain(2));
+    expect(archive.backups()).toEqual([5, 9]);
+    expect(archive.segments()).toEqual(range(5, 12));
+  });
+
+  it('before NAME of the new system deletes the backups of the old one', async () => {
+    const archive = upgraded();
+    await deleteIn(archive.store, olderThan(name(5)));
+    expect(archive.backups()).toEqual([5, 9]);
+  });
+
+  it('a kept backup of the old system keeps its WAL', async () => {
+    const archive = upgraded();
+    await deleteIn(archive.store, retain(3));
+    expect(archive.backups()).toEqual([5, 9, 110]);
+    expect(archive.segments()).toEqual([...range(5, 12), ...range(110, 120)]);
+  });
+});
+
+describe('--retain-days', () => {
+  const daily = () => {
+    const archive = new Archive();
+    for (const start of range(1, 9)) archive.backup({ start, at: NOW - (10 - start) * DAY });
+    archive.wal(1, 1, 20);
+    return archive;
+  };
+
+  it('keeps what is needed to go back so many days, with the count', async () => {
+    const archive = daily();
+    const { out } = await deleteIn(archive.store, retain(2, { days: 4 }));
+    // The backup of four days ago leads into the window.
+    expect(archive.backups()).toEqual([6, 7, 8, 9]);
+    expect(archive.segments()).toEqual(range(6, 20));
+    expect(out).toContain('needed to cover the last 4 days');
+  });
+
+  it('never deletes what the count keeps', async () => {
+    const archive = daily();
+    await deleteIn(archive.store, retain(6, { days: 1 }));
+    expect(archive.backups()).toEqual(range(4, 9));
+  });
+});
+
+describe('a backup without a sentinel', () => {
+  it('that is young may be being made, and is kept with the WAL it needs', async () => {
+    const archive = plain();
+    archive.backup({ start: 12, complete: false, at: NOW - HOUR });
+    await deleteIn(archive.store, retain(1));
+    expect(archive.segments()).toEqual(range(12, 40));
+    expect(archive.store.keys()).toContain(versionKey(backupOf({ start: 12 }).name));
+  });
+
+  it('of which only an upload is under way counts too', async () => {
+    const archive = plain();
+    const key = partKey(backupOf({ start: 12 }).name, 0);
+    archive.store.uploads.push({ key, started: new Date(NOW - HOUR), id: '1' });
+    await deleteIn(archive.store, retain(1));
+    expect(archive.segments()).toEqual(range(12, 40));
+    expect(archive.store.uploads).toHaveLength(1);
+  });
+
+  it('that is old goes when it falls before what is kept, and stays when not', async () => {
+    const archive = plain();
+    archive.backup({ start: 12, complete: false, at: NOW - 8 * DAY });
+    archive.backup({ start: 35, complete: false, at: NOW - 8 * DAY });
+    await deleteIn(archive.store, retain(1));
+    expect(archive.store.keys()).not.toContain(versionKey(backupOf({ start: 12 }).name));
+    expect(archive.store.keys()).toContain(versionKey(backupOf({ start: 35 }).name));
+    expect(archive.segments()).toEqual(range(30, 40));
+  });
+
+  it('is young or old by --orphans-older-than', async () => {
+    const archive = plain();
+    archive.backup({ start: 12, complete: false, at: NOW - HOUR });
+    await deleteIn(archive.store, retain(1, { orphansOlderThan: '30m' }));
+    expect(archive.segments()).toEqual(range(30, 40));
+  });
+
+  it('survives even everything while it is young', async () => {
+    const archive = plain();
+    archive.history(2, '1\t0/28000000\tx\n');
+    archive.backup({ start: 32, complete: false, at: NOW - HOUR });
+    const { records } = await deleteIn(archive.store, everything());
+    expect(archive.backups()).toEqual([]);
+    expect(archive.segments()).toEqual(range(32, 40));
+    expect(archive.store.keys()).toContain(walKey('00000002.history'));
+    expect(records.map(({ hint }) => hint)).toContain(
+      'If no backup is running, delete it too with --orphans-older-than 0.',
+    );
+    await deleteIn(archive.store, everything({ orphansOlderThan: '0' }));
+    expect(archive.store.keys()).toEqual([]);
+  });
+
+  it('that another tool calls complete keeps its WAL', async () => {
+    const archive = plain();
+    archive.other(`basebackups_005/base_${segmentAt(1, 14)}_backup_stop_sentinel.json`);
+    await deleteIn(archive.store, retain(1));
+    expect(archive.segments()).toEqual(range(14, 40));
+  });
+});
+
+describe('interrupted uploads', () => {
+  it('go when they are old, and stay while they may be going on', async () => {
+    const archive = plain();
+    const upload = (id: string, age: number) =>
+      archive.store.uploads.push({ key: walKey(segmentAt(1, 39)), started: new Date(NOW - age), id });
+    upload('old', 8 * DAY);
+    upload('young', DAY);
+    const { out } = await deleteIn(archive.store, retain(1));
+    expect(archive.store.uploads.map(({ id }) => id)).toEqual(['young']);
+    expect(out).toContain('1 interrupted upload');
+  });
+});
+
+describe('a store that refuses to remove single keys', () => {
+  it('is reported with the keys, the rest goes on, and the exit status says so', async () => {
+    const archive = plain();
+    archive.store.stubborn.add(walKey(segmentAt(1, 7)));
+    const { status, out, records } = await deleteIn(archive.store, retain(2));
+    expect(status).toBe(1);
+    expect(archive.segments()).toEqual([7, ...range(20, 40)]);
+    expect(out).toContain('wal_005/000000010000000000000007.lzo  access denied');
+    expect(records.at(-1)?.message).toBe('Some keys were not deleted');
+    archive.store.stubborn.clear();
+    expect((await deleteIn(archive.store, retain(2))).status).toBe(0);
+    expect(archive.segments()).toEqual(range(20, 40));
+  });
+
+  it('keeps the parts and the WAL of a backup whose sentinel stays', async () => {
+    const archive = plain();
+    archive.store.stubborn.add(sentinelKey(backupOf({ start: 10 }).name));
+    expect((await deleteIn(archive.store, retain(1))).status).toBe(1);
+    expect(archive.backups()).toEqual([10, 30]);
+    expect(archive.store.keys()).toContain(partKey(backupOf({ start: 10 }).name, 0));
+    expect(archive.store.keys()).not.toContain(partKey(backupOf({ start: 20 }).name, 0));
+    expect(archive.segments()).toEqual(range(10, 40));
+  });
+});
+
+describe('what is archived after the plan was made', () => {
+  it('is not touched, whatever its name', async () => {
+    const archive = plain();
+    archive.store.beforeRemove = () => archive.other(walKey(segmentAt(1, 6)), NOW);
+    await deleteIn(archive.store, retain(1));
+    expect(archive.segments()).toEqual([6, ...range(30, 40)]);
+  });
+});
+
+describe('--json', () => {
+  it('prints one object with stable names', async () => {
+    const archive = plain();
+    const { out } = await deleteIn(archive.store, retain(2, { json: true }));
+    const report = JSON.parse(out);
+    expect(report).toEqual({
+      dryRun: false,
+      backups: expect.any(Array),
+      wal: {
+        segmentBytes: SEGMENT_BYTES,
+        segmentBytesSource: 'assumed',
+        kept: [
+          {
+            timeline: 1,
+            first: segmentAt(1, 20),
+            last: segmentAt(1, 40),
+            segments: 21,
+            gaps: 0,
+          },
+        ],
+        deleted: [{ timeline: 1, first: segmentAt(1, 5), last: segmentAt(1, 19), segments: 15, gaps: 0 }],
+        deletedObjects: 16,
+        deletedBytes: 151,
+        unreachableObjects: 0,
+      },
+      leftovers: 0,
+      unknownObjects: 0,
+      objectsToDelete: 19,
+      bytesToDelete: expect.any(Number),
+      result: { deleted: 19, failed: 0, failures: [] },
+    });
+    expect(report.backups[0]).toEqual({
+      name: name(10),
+      action: 'delete',
+      reason: 'older than the 2 newest',
+      finished: new Date(NOW - 50 * DAY).toISOString(),
+      timeSource: 'object',
+      objects: 3,
+      bytes: expect.any(Number),
+      restorable: true,
+      problem: null,
+    });
+  });
+});
+
+describe('the WAL segment size', () => {
+  const MB = 1024 * 1024;
+
+  it('is stated by our own backups', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 3, system: '7' });
+    expect((await deleteIn(archive.store, retain(1))).out).toContain('16 MB (stated by a backup)');
+  });
+
+  it('is else read from the first page of a segment', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 3 });
+    const segment = segmentAt(1, 3);
+    archive.store.set(walKey(segment), new Date(0), { bytes: lzop(segmentHead(segment, 64 * MB)) });
+    expect((await deleteIn(archive.store, retain(1))).out).toContain('64 MB (read from a segment)');
+  });
+
+  it('is else seen in the names, where a log ends', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 3 });
+    for (const segment of ['00000001000000000000003F', '000000010000000100000000'])
+      archive.other(walKey(segment));
+    expect((await deleteIn(archive.store, retain(1))).out).toContain('64 MB (seen in the names)');
+  });
+});

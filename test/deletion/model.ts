@@ -1,0 +1,284 @@
+/**
+ * Archives at random, with what is known of them besides their names: which cluster wrote what, when, on which branch.
+ * What delete does is compared with this knowledge, not with its own reading of the names.
+ */
+
+import { backupName, partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
+import { type OwnFacts, writeSentinel } from '../../src/archive/sentinel.ts';
+import { historyName } from '../../src/archive/timeline.ts';
+import { LzopEncoder } from '../../src/codec/encoder.ts';
+import { formatLsn, segmentName } from '../../src/postgres/segment.ts';
+import { MemoryStore } from '../harness/memory-store.ts';
+
+const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+export const MODEL_SEGMENT_BYTES = 16 * 1024 * 1024;
+
+export interface ModelTimeline {
+  readonly system: string;
+  readonly number: number;
+  /** Oldest first: the timelines it came from, each with the index of the segment in which it was left. */
+  readonly ancestors: readonly { readonly timeline: number; readonly index: number; readonly lsn: bigint }[];
+  readonly first: number;
+  readonly last: number;
+  readonly hasHistory: boolean;
+}
+
+export interface ModelBackup {
+  readonly name: string;
+  readonly system: string;
+  readonly timeline: number;
+  readonly start: number;
+  readonly stop: number;
+  readonly finished: number;
+  readonly kind: 'own' | 'original';
+  readonly state: 'complete' | 'young' | 'old';
+}
+
+export interface ModelWal {
+  readonly key: string;
+  readonly system: string;
+  readonly timeline: number;
+  readonly index: number;
+  readonly archived: number;
+}
+
+export interface Model {
+  readonly store: MemoryStore;
+  readonly now: number;
+  readonly timelines: readonly ModelTimeline[];
+  readonly backups: readonly ModelBackup[];
+  readonly wal: readonly ModelWal[];
+  readonly foreign: readonly string[];
+  readonly foreignStarts: readonly { readonly timeline: number; readonly index: number }[];
+}
+
+type Random = () => number;
+
+const int = (random: Random, from: number, to: number) => from + Math.floor(random() * (to - from + 1));
+const chance = (random: Random, probability: number) => random() < probability;
+
+function pick<Item>(random: Random, items: readonly Item[]): Item {
+  const item = items[int(random, 0, items.length - 1)];
+  if (item === undefined) throw new Error('nothing to pick from');
+  return item;
+}
+
+export function nameAt(timeline: number, index: number): string {
+  return segmentName(timeline, BigInt(index) * BigInt(MODEL_SEGMENT_BYTES), MODEL_SEGMENT_BYTES);
+}
+
+export function makeModel(random: Random): Model {
+  const systems = chance(random, 0.2) ? ['7001', '7002'] : ['7001'];
+  const builder = new Builder(random, systems.length > 1);
+  for (const system of systems) builder.system(system);
+  return builder.finish();
+}
+
+class Builder {
+  readonly #random: Random;
+  readonly #several: boolean;
+  readonly #store = new MemoryStore();
+  readonly #timelines: ModelTimeline[] = [];
+  readonly #backups: ModelBackup[] = [];
+  readonly #wal = new Map<string, ModelWal>();
+  readonly #foreign: string[] = [];
+  readonly #foreignStarts: { timeline: number; index: number }[] = [];
+  #clock = Date.parse('2026-01-01T00:00:00Z');
+
+  /** `several`: systems, told apart by what their sentinels state. */
+  constructor(random: Random, several: boolean) {
+    this.#random = random;
+    this.#several = several;
+  }
+
+  /** One cluster's life: a timeline, points in it that others branch from, backups here and there. */
+  system(system: string): void {
+    const random = this.#random;
+    const kind = this.#several || chance(random, 0.5) ? 'own' : 'original';
+    const start = int(random, 1, 400);
+    const own: ModelTimeline[] = [];
+    const count = int(random, 1, 4);
+    for (let number = 1; number <= count; number += 1) {
+      const parent = number === 1 ? undefined : pick(random, own);
+      own.push(this.#timeline(system, number, parent, start, kind));
+      this.#clock += int(random, 1, 60) * HOUR;
+    }
+    this.#timelines.push(...own);
+    this.#clock += 3 * DAY;
+  }
+
+  #timeline(
+    system: string,
+    number: number,
+    parent: ModelTimeline | undefined,
+    start: number,
+    kind: 'own' | 'original',
+  ): ModelTimeline {
+    const random = this.#random;
+    const branch = parent === undefined ? start : int(random, parent.first, parent.last);
+    const chosen = BigInt(branch) * BigInt(MODEL_SEGMENT_BYTES) + BigInt(pick(random, [0, 4096, 9_000_000]));
+    const inherited = parent?.ancestors ?? [];
+    const reached = inherited.at(-1)?.lsn ?? 0n;
+    const lsn = chosen > reached ? chosen : reached;
+    const ancestors =
+      parent === undefined ? [] : [...inherited, { timeline: parent.number, index: branch, lsn }];
+    const timeline = {
+      system,
+      number,
+      ancestors,
+      first: branch,
+      last: branch + int(random, 0, 30),
+      hasHistory: number > 1 && chance(random, 0.9),
+    };
+    if (timeline.hasHistory) {
+      const text = ancestors.map((line) => `${line.timeline}\t${formatLsn(line.lsn)}\treason\n`).join('');
+      this.#put(walKey(historyName(number)), lzop(text));
+    }
+    for (let index = timeline.first; index <= timeline.last; index += 1) this.#segment(timeline, index, kind);
+    if (chance(random, 0.3))
+      this.#put(`wal_005/${nameAt(number, timeline.last + 1)}.partial.lzo`, new Uint8Array(3));
+    return timeline;
+  }
+
+  #segment(timeline: ModelTimeline, index: number, kind: 'own' | 'original'): void {
+    const random = this.#random;
+    this.#clock += HOUR;
+    if (chance(random, 0.05)) this.#clock += 2 * DAY;
+    const key = walKey(nameAt(timeline.number, index));
+    if (!chance(random, 0.02)) {
+      const archived = this.#clock;
+      this.#wal.set(key, { key, system: timeline.system, timeline: timeline.number, index, archived });
+      this.#put(key, new Uint8Array(9));
+    }
+    if (chance(random, 0.12)) this.#backup(timeline, index, kind);
+    if (chance(random, 0.01)) this.#strangers(timeline, index);
+  }
+
+  #backup(timeline: ModelTimeline, stop: number, kind: 'own' | 'original'): void {
+    const random = this.#random;
+    const start = Math.max(timeline.first, stop - int(random, 0, 2));
+    const offset = pick(random, [40, 96, 1234]);
+    const name = backupName(nameAt(timeline.number, start), offset);
+    if (this.#backups.some((backup) => backup.name === name)) return;
+    const state = chance(random, 0.15) ? 'old' : 'complete';
+    this.#clock += 60_000;
+    this.#objects(name, timeline, { start, stop, kind, state });
+    const label = `${nameAt(timeline.number, start)}.${offset.toString(16).toUpperCase().padStart(8, '0')}.backup`;
+    this.#wal.set(walKey(label), {
+      key: walKey(label),
+      system: timeline.system,
+      timeline: timeline.number,
+      index: start,
+      archived: this.#clock,
+    });
+    this.#put(walKey(label), lzop('LABEL: x\n'));
+  }
+
+  #objects(
+    name: ReturnType<typeof backupName>,
+    timeline: ModelTimeline,
+    facts: Pick<ModelBackup, 'start' | 'stop' | 'kind' | 'state'>,
+  ): void {
+    const random = this.#random;
+    const parts = int(random, 1, 3);
+    const finished = this.#clock;
+    this.#put(versionKey(name), new Uint8Array(20));
+    for (let number = 0; number < parts; number += 1)
+      if (!chance(random, 0.03)) this.#put(partKey(name, number), new Uint8Array(10));
+    const { start, stop, kind, state } = facts;
+    if (state === 'complete') {
+      const own = kind === 'own' ? ownFacts(timeline, { ...facts, finished, parts }) : undefined;
+      const text = writeSentinel({
+        stopSegment: nameAt(timeline.number, stop),
+        stopOffset: '00000256',
+        expandedSizeBytes: 1,
+        spec: undefined,
+        own,
+      });
+      this.#put(
+        sentinelKey(name),
+        !this.#several && chance(random, 0.02) ? Buffer.from('{') : Buffer.from(text),
+      );
+    }
+    const { system, number } = timeline;
+    this.#backups.push({ name, system, timeline: number, start, stop, finished, kind, state });
+  }
+
+  #strangers(timeline: ModelTimeline, index: number): void {
+    const segment = nameAt(timeline.number, index);
+    const keys = [
+      `wal_005/${segment}.lz4`,
+      'wal_005/junk.lzo',
+      'basebackups_005/notes.txt',
+      `basebackups_005/deeper/${segment}`,
+    ];
+    if (chance(this.#random, 0.3)) {
+      keys.push(`basebackups_005/base_${segment}_backup_stop_sentinel.json`);
+      this.#foreignStarts.push({ timeline: timeline.number, index });
+    }
+    for (const key of keys) {
+      this.#foreign.push(key);
+      this.#put(key, new Uint8Array(5));
+    }
+  }
+
+  #put(key: string, bytes: Uint8Array): void {
+    this.#store.set(key, new Date(this.#clock), { bytes });
+  }
+
+  finish(): Model {
+    const now = this.#clock + int(this.#random, 1, 20) * DAY;
+    const limit = now - 7 * DAY;
+    return {
+      store: this.#store,
+      now,
+      timelines: this.#timelines,
+      backups: this.#backups.map((backup) =>
+        backup.state === 'old' && backup.finished > limit ? { ...backup, state: 'young' } : backup,
+      ),
+      wal: [...this.#wal.values()],
+      foreign: this.#foreign,
+      foreignStarts: this.#foreignStarts,
+    };
+  }
+}
+
+function ownFacts(
+  timeline: ModelTimeline,
+  { start, stop, finished, parts }: { start: number; stop: number; finished: number; parts: number },
+): OwnFacts {
+  const lsn = (index: number, offset: number) =>
+    formatLsn(BigInt(index) * BigInt(MODEL_SEGMENT_BYTES) + BigInt(offset));
+  return {
+    formatVersion: 1,
+    toolVersion: 'model',
+    systemIdentifier: timeline.system,
+    postgresVersion: 180004,
+    segmentBytes: MODEL_SEGMENT_BYTES,
+    startLsn: lsn(start, 40),
+    stopLsn: lsn(stop, 256),
+    timeline: timeline.number,
+    startTime: new Date(finished - 120_000 - (stop - start) * 3 * DAY).toISOString(),
+    finishTime: new Date(finished).toISOString(),
+    fromStandby: false,
+    offline: false,
+    dataChecksums: true,
+    parts: Array.from({ length: parts }, (_, number) => ({
+      number,
+      size: 10,
+      sha256: '0'.repeat(64),
+      members: 1,
+      expandedSize: 1,
+    })),
+    damagedPages: [],
+    damagedPageCount: 0,
+    hostname: 'model',
+    withConfig: false,
+  };
+}
+
+function lzop(text: string): Buffer {
+  const encoder = new LzopEncoder({ mode: 0, mtimeSeconds: 0 });
+  return Buffer.concat([encoder.header(), encoder.block(Buffer.from(text)), encoder.end()]);
+}

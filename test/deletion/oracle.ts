@@ -1,0 +1,136 @@
+/** What delete must and must not do, worked out from what the model knows, by brute force and without the program's own code. */
+import type { Model, ModelBackup, ModelTimeline, ModelWal } from './model.ts';
+import { DAY } from './model.ts';
+
+export type ModelGoal =
+  | { readonly verb: 'retain'; readonly count: number; readonly days: number | undefined }
+  | { readonly verb: 'before'; readonly backup: ModelBackup }
+  | { readonly verb: 'before'; readonly segment: { readonly timeline: number; readonly index: number } }
+  | { readonly verb: 'everything' };
+
+interface ModelPin {
+  readonly system: string | undefined;
+  readonly timeline: number;
+  readonly start: number;
+}
+
+/** Every timeline's relation to the others can be read from the archive. */
+export function historiesAreKnown({ timelines }: Model): boolean {
+  return (
+    new Set(timelines.map(({ system }) => system)).size === 1 &&
+    timelines.every(({ number, hasHistory }) => number === 1 || hasHistory)
+  );
+}
+
+export function complete({ backups }: Model): ModelBackup[] {
+  return backups.filter(({ state }) => state === 'complete').sort((a, b) => a.finished - b.finished);
+}
+
+/** Names of the complete backups that stay. */
+export function keptNames(model: Model, goal: ModelGoal): Set<string> {
+  const all = complete(model);
+  const kept = all.filter((backup, at) => {
+    if (goal.verb === 'everything') return false;
+    if (goal.verb === 'retain') return staysByCount(model, all, at, goal);
+    return 'backup' in goal
+      ? !isOlder(model, backup, goal.backup)
+      : !isBeforeSegment(model, backup, goal.segment);
+  });
+  const segments = new Set(kept.map(({ timeline, start }) => `${timeline}/${start}`));
+  return new Set(
+    all.filter(({ timeline, start }) => segments.has(`${timeline}/${start}`)).map(({ name }) => name),
+  );
+}
+
+function staysByCount(
+  { now }: Model,
+  all: readonly ModelBackup[],
+  at: number,
+  { count, days }: ModelGoal & { verb: 'retain' },
+): boolean {
+  if (at >= all.length - count) return true;
+  if (days === undefined) return false;
+  const begin = now - days * DAY;
+  const next = all[at + 1];
+  // It stays when it is inside the window, or when the window begins before there is a newer one.
+  return (all[at]?.finished ?? 0) > begin || next === undefined || next.finished > begin;
+}
+
+function isOlder(model: Model, backup: ModelBackup, named: ModelBackup): boolean {
+  if (backup.name === named.name) return false;
+  if (backup.system !== named.system) return backup.finished < named.finished;
+  if (onOneLine(model, backup, named)) return backup.start < named.start;
+  return backup.start < named.start && backup.finished < named.finished;
+}
+
+function isBeforeSegment(
+  model: Model,
+  backup: ModelBackup,
+  segment: { readonly timeline: number; readonly index: number },
+): boolean {
+  const { system } = backup;
+  const newer = timelineOf(model, {
+    system,
+    timeline: Math.max(backup.timeline, segment.timeline),
+    start: 0,
+  });
+  // Without a history file nobody can tell, and the backup stays.
+  if (backup.timeline !== segment.timeline && newer?.hasHistory !== true) return false;
+  return (
+    onOneLine(model, backup, { system, timeline: segment.timeline, start: segment.index }) &&
+    backup.start < segment.index
+  );
+}
+
+type Spot = Pick<ModelBackup, 'system' | 'timeline' | 'start'>;
+
+function onOneLine(model: Model, a: Spot, b: Spot): boolean {
+  if (a.timeline === b.timeline) return true;
+  const [older, newer] = a.timeline < b.timeline ? [a, b] : [b, a];
+  const left = timelineOf(model, newer)?.ancestors.find(({ timeline }) => timeline === older.timeline);
+  return left !== undefined && older.start <= left.index;
+}
+
+function timelineOf(model: Model, { system, timeline }: Spot): ModelTimeline | undefined {
+  return model.timelines.find((other) => other.system === system && other.number === timeline);
+}
+
+export function pins(model: Model, kept: ReadonlySet<string>, goal: ModelGoal): ModelPin[] {
+  const held = model.backups.filter(({ name, state }) => kept.has(name) || state === 'young');
+  const strangers = goal.verb === 'everything' ? [] : model.foreignStarts;
+  return [
+    ...held,
+    ...strangers.map(({ timeline, index }) => ({ system: undefined, timeline, start: index })),
+  ];
+}
+
+/** Whether something that stays could read this segment when it is restored. */
+export function isNeeded(model: Model, wal: ModelWal, held: readonly ModelPin[]): boolean {
+  return held.some(({ system, timeline, start }) => {
+    if (system !== undefined && system !== wal.system) return false;
+    if (wal.index < start) return false;
+    if (wal.timeline === timeline) return true;
+    const own = model.timelines.find((other) => other.system === wal.system && other.number === wal.timeline);
+    return (
+      own?.ancestors.some((ancestor) => ancestor.timeline === timeline && ancestor.index >= start) ?? false
+    );
+  });
+}
+
+/** Whether the rules say that a segment goes; only for one system whose histories are known. */
+export function goes(model: Model, wal: ModelWal, held: readonly ModelPin[], goal: ModelGoal): boolean {
+  // Without a backup there is nothing to be behind of.
+  if (isNeeded(model, wal, held) || complete(model).length === 0) return false;
+  if (goal.verb === 'before') {
+    const limit = 'backup' in goal ? goal.backup.start : goal.segment.index;
+    if (wal.index >= limit) return false;
+  }
+  const isBehind = held.some(({ timeline, start }) => {
+    if (wal.index >= start) return false;
+    if (wal.timeline === timeline) return true;
+    const path = model.timelines.find(({ number }) => number === timeline)?.ancestors ?? [];
+    return path.some((ancestor) => ancestor.timeline === wal.timeline && wal.index <= ancestor.index);
+  });
+  const isBelowAll = held.every(({ start }) => wal.index < start);
+  return isBehind || (isBelowAll && wal.archived < model.now - 7 * DAY);
+}
