@@ -1,7 +1,6 @@
 /** Entry of the program: the only place that reads process.env, turns errors into text and status, and exits. */
 import type { Command } from './cli/command.ts';
 import { commands } from './cli/commands.ts';
-import { readEnvdir } from './cli/envdir.ts';
 import { globalOptions } from './cli/global-options.ts';
 import { type Globals, readGlobals } from './cli/globals.ts';
 import { readWords, type Words } from './cli/grammar.ts';
@@ -14,6 +13,7 @@ import { UsageError, UserError } from './errors.ts';
 import { type OpenLog, openLog } from './log/open.ts';
 import { writeStandardError } from './log/standard-error.ts';
 import { VERSION } from './program.ts';
+import { readEnvdir } from './settings/envdir.ts';
 import { prefixText, storagePrefix } from './settings/prefix.ts';
 import type { Environment, Settings } from './settings/settings.ts';
 import type { Store } from './store/store.ts';

@@ -11,6 +11,20 @@ export const commands: Commands = {
     options: {},
     load: () => import('../commands/version.ts'),
   }),
+  check: command({
+    summary: 'tell whether this machine can archive and restore',
+    epilogue: 'Exit status: 0 when everything is ok, 1 with warnings, 2 when something failed.',
+    positionals: {},
+    options: {
+      json: flag('print one JSON object'),
+      maxBackupAge: integer('HOURS', 'warn when the newest base backup is older', {
+        default: 48,
+        minimum: 1,
+      }),
+      withoutPostgres: flag('ask no server: for a machine that only restores'),
+    },
+    load: () => import('../commands/check.ts'),
+  }),
   'wal-push': command({
     summary: 'archive a WAL file; for archive_command',
     epilogue: `Exit status: 0 when WAL_SEGMENT is durably in the archive, 1 when it is not.

@@ -18,6 +18,8 @@ export interface Version {
   readonly startBackup: string;
   /** Stops it without waiting for the archiver where the version lets us; gives `lsn`, `labelfile`, `spcmapfile`. */
   readonly stopBackup: string;
+  /** The two functions, as GRANT EXECUTE names them. */
+  readonly backupFunctions: readonly string[];
   /** pg_stop_backup waits for the archiver itself and cannot be told not to. */
   readonly stopWaitsForArchive: boolean;
   /** Ends sessions that are idle outside of a transaction. */
@@ -31,6 +33,12 @@ const startPlain = 'select pg_backup_start($1, $2)::text as lsn';
 const stopColumns = 'select lsn::text as lsn, labelfile, spcmapfile from';
 const stopExclusiveAware = `${stopColumns} pg_stop_backup(false, false)`;
 const stopPlain = `${stopColumns} pg_backup_stop(false)`;
+
+const functionsExclusiveAware = [
+  'pg_start_backup(text, boolean, boolean)',
+  'pg_stop_backup(boolean, boolean)',
+];
+const functionsPlain = ['pg_backup_start(text, boolean)', 'pg_backup_stop(boolean)'];
 
 function version(
   name: string,
@@ -47,6 +55,7 @@ function version(
     walDirectory: number >= 100_000 ? 'pg_wal' : 'pg_xlog',
     startBackup: number >= 150_000 ? startPlain : startExclusiveAware,
     stopBackup: number >= 150_000 ? stopPlain : stopExclusiveAware,
+    backupFunctions: number >= 150_000 ? functionsPlain : functionsExclusiveAware,
     stopWaitsForArchive: false,
     hasIdleSessionTimeout: number >= 140_000,
     hasRecoverySignal: number >= 120_000,
@@ -58,6 +67,7 @@ function version(
 export const VERSIONS: readonly Version[] = [
   version('9.6', 960, 201608131, {
     stopBackup: `${stopColumns} pg_stop_backup(false)`,
+    backupFunctions: ['pg_start_backup(text, boolean, boolean)', 'pg_stop_backup(boolean)'],
     stopWaitsForArchive: true,
   }),
   version('10', 1002, 201707211),

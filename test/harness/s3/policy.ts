@@ -5,6 +5,8 @@ export interface Statement {
   readonly Effect: 'Allow' | 'Deny';
   readonly Action: string | readonly string[];
   readonly Resource: string | readonly string[];
+  /** Only what listings are limited by. */
+  readonly Condition?: { readonly StringLike: { readonly 's3:prefix': string } };
 }
 
 export type Policy = readonly Statement[];
@@ -17,13 +19,19 @@ export function actionOf({ method, key, query }: Received): string {
   return 's3:PutObject';
 }
 
-export function allows(policy: Policy | undefined, action: string, bucket: string, key: string): boolean {
+/** `prefix`: of a listing. */
+export function allows(
+  policy: Policy | undefined,
+  action: string,
+  { bucket, key, prefix }: { readonly bucket: string; readonly key: string; readonly prefix: string },
+): boolean {
   if (policy === undefined) return true;
   const resource = key === '' ? `arn:aws:s3:::${bucket}` : `arn:aws:s3:::${bucket}/${key}`;
   const matching = policy.filter(
     (statement) =>
       list(statement.Action).some((pattern) => glob(pattern).test(action)) &&
-      list(statement.Resource).some((pattern) => glob(pattern).test(resource)),
+      list(statement.Resource).some((pattern) => glob(pattern).test(resource)) &&
+      glob(statement.Condition?.StringLike['s3:prefix'] ?? '*').test(prefix),
   );
   return (
     matching.some(({ Effect }) => Effect === 'Allow') && !matching.some(({ Effect }) => Effect === 'Deny')

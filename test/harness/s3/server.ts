@@ -117,7 +117,8 @@ function answerTo(
   const bucket = buckets.get(request.bucket);
   if (bucket === undefined) throw new Refused(404, 'NoSuchBucket', 'The specified bucket does not exist');
   const { method, key, query } = request;
-  const may = (action: string, of: string) => allows(policy, action, request.bucket, of);
+  const may = (action: string, of: string) =>
+    allows(policy, action, { bucket: request.bucket, key: of, prefix: query.get('prefix') ?? '' });
   if (key === '' && method === 'POST' && query.has('delete')) {
     return deleteObjects(bucket, habits, request, (one) =>
       may('s3:DeleteObject', one) ? undefined : denied('s3:DeleteObject', request.bucket),

@@ -1,7 +1,7 @@
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { parseEnvFile, readEnvdir } from '../../src/cli/envdir.ts';
+import { parseEnvFile, readEnvdir } from '../../src/settings/envdir.ts';
 import { createScratch } from '../harness/scratch.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,0 +1,37 @@
+/** The newest base backup: a restore starts from it, so its age is the WAL that has to be replayed. */
+import { listBackups } from '../archive/catalog.ts';
+import type { Store } from '../store/store.ts';
+import { type Finding, failure, limited, ok, warning } from './finding.ts';
+import { ago } from './server-findings.ts';
+
+const NAME = 'last backup';
+
+export async function probeBackups(store: Store, maxAgeHours: number, signal: AbortSignal): Promise<Finding> {
+  let newest: { readonly name: string; readonly modified: Date } | undefined;
+  let unfinished = 0;
+  try {
+    for await (const { name, sentinel } of listBackups(store, { signal: limited(signal) })) {
+      if (sentinel === undefined) unfinished += 1;
+      else if (newest === undefined || sentinel.modified > newest.modified)
+        newest = { name, modified: sentinel.modified };
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    return failure(NAME, error, 'See the lines about the store.');
+  }
+  const rest = unfinished === 0 ? '' : `; ${unfinished} unfinished`;
+  if (newest === undefined)
+    return warning(
+      NAME,
+      `there is none${rest}`,
+      'WAL alone restores nothing: run "wal-e backup-push DATA_DIRECTORY".',
+    );
+  const seconds = Math.max(0, Math.floor((Date.now() - newest.modified.getTime()) / 1000));
+  const message = `${newest.name}, ${ago(seconds)}${rest}`;
+  if (seconds <= maxAgeHours * 3600) return ok(NAME, message);
+  return warning(
+    NAME,
+    message,
+    `Older than ${maxAgeHours} h (--max-backup-age): see why the last "wal-e backup-push" did not run or failed.`,
+  );
+}

@@ -1,0 +1,132 @@
+/** Whether PostgreSQL's archive_command pushes with this program into this archive, and tells PostgreSQL when it fails. */
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { programFile } from '../program.ts';
+import { readEnvdir } from '../settings/envdir.ts';
+import { prefixText } from '../settings/prefix.ts';
+import type { Environment, Settings } from '../settings/settings.ts';
+import { type ArchiveCommand, optionValue, readArchiveCommand } from './archive-command.ts';
+import { type Finding, failed, ok, warning } from './finding.ts';
+
+const NAME = 'archive_command';
+const EXAMPLE = "archive_command = 'envdir /etc/wal-e.d/env wal-e wal-push %p'";
+
+export interface CommandFacts {
+  readonly archiveCommand: string | undefined;
+  readonly archiveLibrary: string | undefined;
+  /** Of the postmaster, which the command inherits; undefined when this user may not see it. */
+  readonly environment: Environment | undefined;
+}
+
+export function commandFinding(facts: CommandFacts, settings: Settings): Finding {
+  const { archiveCommand: text = '', archiveLibrary = '' } = facts;
+  if (archiveLibrary !== '')
+    return failed(
+      NAME,
+      `archive_library is "${archiveLibrary}", so archive_command is not used`,
+      "Set archive_library = '' and reload.",
+    );
+  if (text === '' || text === '(disabled)')
+    return failed(NAME, 'empty: WAL piles up in pg_wal and is not archived', `Set ${EXAMPLE} and reload.`);
+  const command = readArchiveCommand(text);
+  if (command === undefined)
+    return warning(
+      NAME,
+      `cannot tell whether it runs this program: ${text}`,
+      `See that it ends with the exit status of wal-push; the plain form is ${EXAMPLE}.`,
+    );
+  const [problem] = command.problems;
+  if (problem !== undefined)
+    return failed(
+      NAME,
+      `${problem}: ${text}`,
+      `PostgreSQL deletes WAL that it believes archived. Use ${EXAMPLE}.`,
+    );
+  return programFinding(command, facts, settings) ?? prefixFinding(command, facts, settings);
+}
+
+function programFinding(
+  command: ArchiveCommand,
+  { environment }: CommandFacts,
+  settings: Settings,
+): Finding | undefined {
+  const path = (environment ?? settings.environment).PATH ?? '';
+  const found = locate(command.program, path);
+  const own = realpathSync(programFile('../bin/wal-e.cjs'));
+  if (found === own) return undefined;
+  if (found !== undefined)
+    return warning(
+      NAME,
+      `it runs ${found}, this is ${own}`,
+      'Run the check of the program that archives, or correct archive_command.',
+    );
+  const remedy = `Write the whole path: archive_command = '${own} wal-push %p'.`;
+  const message = `"${command.program}" is not found in the PATH ${path}`;
+  return environment === undefined ? warning(NAME, message, remedy) : failed(NAME, message, remedy);
+}
+
+function locate(program: string, path: string): string | undefined {
+  const candidates = program.includes('/')
+    ? [program]
+    : path.split(delimiter).map((folder) => join(folder, program));
+  for (const candidate of candidates) {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return realpathSync(candidate);
+    } catch {
+      // Not here: the next folder of the PATH.
+    }
+  }
+  return undefined;
+}
+
+function prefixFinding(command: ArchiveCommand, facts: CommandFacts, settings: Settings): Finding {
+  const own = prefixOf(() => settings);
+  const theirs = prefixOf(() => settingsOf(command, facts.environment ?? {}));
+  if (own instanceof UserError)
+    return warning(NAME, 'no prefix here to compare with', 'See the line "configuration".');
+  if (theirs instanceof UserError) return unknownPrefix(theirs, facts.environment !== undefined);
+  if (trimmed(theirs) === trimmed(own))
+    return ok(NAME, 'it pushes with this program into this archive and returns its exit status');
+  return failed(
+    NAME,
+    `it archives to ${theirs}, this check is for ${own}`,
+    'Use the same prefix for both, or base backups and WAL do not come together.',
+  );
+}
+
+function unknownPrefix({ message, detail }: UserError, environmentSeen: boolean): Finding {
+  if (environmentSeen)
+    return failed(NAME, `it would fail: ${detail ?? message}`, `Give it the configuration: ${EXAMPLE}.`);
+  return warning(
+    NAME,
+    `it runs this program, but with which prefix cannot be told: ${detail ?? message}`,
+    "Run the check as the server's user, so that it sees the server's environment and the envdir.",
+  );
+}
+
+function prefixOf(read: () => Settings): string | UserError {
+  try {
+    return prefixText(read());
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+}
+
+function settingsOf({ envdirs, variables, globalOptions }: ArchiveCommand, inherited: Environment): Settings {
+  const environment: Record<string, string | undefined> = { ...inherited, ...variables };
+  for (const directory of envdirs) Object.assign(environment, Object.fromEntries(readEnvdir(directory)));
+  const options = {
+    filePrefix: optionValue(globalOptions, '--file-prefix'),
+    gsPrefix: optionValue(globalOptions, '--gs-prefix'),
+    s3Prefix: optionValue(globalOptions, '--s3-prefix'),
+    wabsPrefix: optionValue(globalOptions, '--wabs-prefix'),
+  };
+  return { environment, options };
+}
+
+function trimmed(prefix: string): string {
+  return prefix.replace(/\/+$/, '');
+}

@@ -1,0 +1,39 @@
+/** Every command line of the documentation is run, page by page from top to bottom, on a host as the pages describe it. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from 'vitest';
+import { type DocumentedCommand, documentedCommands, outputPattern } from '../harness/console-blocks.ts';
+import { createHost, type Host } from '../harness/host.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => join('docs', name))
+  .map((name) => ({ name, text: readFileSync(join(root, name), 'utf8') }))
+  .map((page) => ({ ...page, commands: documentedCommands(page.text) }))
+  .filter((page) => page.commands.length > 0);
+
+let host: Host | undefined;
+
+afterEach(async () => {
+  await host?.dispose();
+  host = undefined;
+});
+
+test.each(pages)('$name', async ({ name, text, commands }) => {
+  host = await createHost({ postgres: serverVersion(text) });
+  for (const command of commands) await follow(host, name, command);
+});
+
+/** `<!-- host: postgres 11 -->` in the page; without it the host has a server of version 16. */
+function serverVersion(text: string): number {
+  return Number(/<!-- host: postgres (\d+) -->/.exec(text)?.[1] ?? 16);
+}
+
+async function follow(on: Host, page: string, command: DocumentedCommand): Promise<void> {
+  const { status, output } = await on.run(command.text);
+  const place = `${page}:${command.line}: $ ${command.text}\n${output}`;
+  expect(status === 0, `${place}\nexit status ${status}`).toBe(!command.fails);
+  if (command.output.length > 0) expect(output, place).toMatch(outputPattern(command.output));
+}
