@@ -54,7 +54,7 @@ export function createArchive(): Archive {
 
 export interface PrimaryOptions {
   readonly version: number;
-  readonly archive: Archive;
+  readonly archive: Pick<Archive, 'command'>;
   readonly segmentMb?: number;
   /** Words of archive_command behind the prefix; `wal-push %p` when left out. */
   readonly pushWords?: string;
