@@ -1,3 +1,4 @@
+import { copyApart } from './copy';
 import {
   END_BYTES,
   END_MARKER,
@@ -16,10 +17,11 @@ import {
 import { PACKED, PLAIN, TABLE, TABLE_BITS, TABLE_BYTES } from './memory';
 
 const SHORTEST_MATCH: usize = 4;
-/** Every so many literals without a match, the search takes one byte more at a step ... */
+const SHORT_RUN: usize = 16;
+/** Every 32 literals without a match, the search takes one byte more at a step ... */
 const SKIP_SHIFT: usize = 5;
-/** ... but never more than this, or what follows incompressible data would be missed. */
-const LARGEST_STEP: usize = 32;
+/** ... but never more than this, or what follows incompressible data would be missed. Less than SLACK. */
+const LARGEST_STEP: usize = 128;
 
 /**
  * Compresses `length` bytes at PLAIN to PACKED and returns the compressed length. The result depends on nothing but
@@ -43,7 +45,7 @@ export function compress(length: usize): usize {
         const next = here + 1 + min((here - literals) >> SKIP_SHIFT, LARGEST_STEP);
         const nextWord = load<u32>(next);
         const nextSlot = slotOf(nextWord);
-        if (here - match <= M4_DISTANCE && load<u32>(match) == word) break;
+        if (load<u32>(match) == word && here - match <= M4_DISTANCE) break;
         if (next > limit) {
           here = 0;
           break;
@@ -54,16 +56,18 @@ export function compress(length: usize): usize {
       }
       if (here == 0) break;
       const stop = matchEnd(here + SHORTEST_MATCH, match + SHORTEST_MATCH, end);
-      while (here > literals && match > PLAIN && load<u8>(here - 1) == load<u8>(match - 1)) {
-        here--;
-        match--;
+      // Within a long run the search took large steps, and has found the match late.
+      if (here - literals > SHORT_RUN) {
+        while (here > literals && match > PLAIN && load<u8>(here - 1) == load<u8>(match - 1)) {
+          here--;
+          match--;
+        }
       }
-      out = putLiterals(out, literals, here - literals);
+      out = putShortLiterals(out, literals, here - literals);
       out = putMatch(out, stop - here, here - match);
       here = stop;
       literals = here;
       if (here > limit) break;
-      store<u32>(slotOf(load<u32>(here - 2)), here - 2);
       word = load<u32>(here);
       slot = slotOf(word);
     }
@@ -83,59 +87,71 @@ function slotOf(word: u32): usize {
 // @ts-ignore: decorator
 @inline
 function matchEnd(here: usize, match: usize, end: usize): usize {
-  while (here < end) {
+  // Most matches are short; SIMD pays for the others only.
+  if (here + 8 <= end) {
     const difference = load<u64>(here) ^ load<u64>(match);
-    if (difference != 0) return min(here + <usize>(ctz(difference) >> 3), end);
+    if (difference != 0) return here + <usize>(ctz(difference) >> 3);
     here += 8;
     match += 8;
   }
-  return end;
+  while (here + 16 <= end) {
+    const differing = i8x16.bitmask(i8x16.ne(v128.load(here), v128.load(match)));
+    if (differing != 0) return here + <usize>ctz(differing);
+    here += 16;
+    match += 16;
+  }
+  while (here < end && load<u8>(here) == load<u8>(match)) {
+    here++;
+    match++;
+  }
+  return here;
 }
 
+/** Literals between two matches: mostly none to three, which cost no branch of their own. */
 // @ts-ignore: decorator
 @inline
+function putShortLiterals(out: usize, from: usize, length: usize): usize {
+  if (length > 3 || out == PACKED) return putLiterals(out, from, length);
+  store<u8>(out - 2, load<u8>(out - 2) | <u32>length);
+  store<u32>(out, load<u32>(from));
+  return out + length;
+}
+
 function putLiterals(out: usize, from: usize, length: usize): usize {
   if (length == 0) return out;
   if (out == PACKED && length <= FIRST_RUN_LENGTH) {
     store<u8>(out++, FIRST_RUN_BASE + <u32>length);
   } else if (length <= 3) {
     store<u8>(out - 2, load<u8>(out - 2) | <u32>length);
-    store<u32>(out, load<u32>(from));
-    return out + length;
   } else if (length <= LITERAL_LENGTH) {
     store<u8>(out++, <u32>length - 3);
   } else {
     store<u8>(out++, 0);
     out = putLength(out, length - LITERAL_LENGTH);
   }
-  if (length > 128) {
-    memory.copy(out, from, length);
-  } else {
-    let done: usize = 0;
-    do {
-      v128.store(out + done, v128.load(from + done));
-      done += 16;
-    } while (done < length);
-  }
+  copyApart(out, from, length);
   return out + length;
 }
 
+/** Which of M2 and M3 it is cannot be predicted: both are computed, one is stored. */
 // @ts-ignore: decorator
 @inline
 function putMatch(out: usize, length: usize, distance: usize): usize {
-  if (length <= M2_LENGTH && distance <= M2_DISTANCE) {
-    distance -= 1;
-    store<u16>(out, <u32>((((length - 1) << 5) | ((distance & 7) << 2)) | ((distance >> 3) << 8)));
-    return out + 2;
-  }
+  if (length > M3_LENGTH || distance > M3_DISTANCE) return putLongMatch(out, length, distance);
+  const size = <u32>length;
+  const away = <u32>distance - 1;
+  const isM2 = u32(length <= M2_LENGTH) & u32(distance <= M2_DISTANCE);
+  const m2 = ((size - 1) << 5) | ((away & 7) << 2) | ((away >> 3) << 8);
+  const m3 = M3_MARKER | (size - 2) | (away << 10);
+  store<u32>(out, select<u32>(m2, m3, isM2));
+  return out + 3 - isM2;
+}
+
+function putLongMatch(out: usize, length: usize, distance: usize): usize {
   if (distance <= M3_DISTANCE) {
     distance -= 1;
-    if (length <= M3_LENGTH) {
-      store<u8>(out++, M3_MARKER | <u32>(length - 2));
-    } else {
-      store<u8>(out++, M3_MARKER);
-      out = putLength(out, length - M3_LENGTH);
-    }
+    store<u8>(out++, M3_MARKER);
+    out = putLength(out, length - M3_LENGTH);
   } else {
     distance -= M3_DISTANCE;
     const marker = M4_MARKER | <u32>((distance & 0x4000) >> 11);

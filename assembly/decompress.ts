@@ -1,4 +1,5 @@
-import { END_BYTES, END_MARKER, FIRST_RUN_BASE, LITERAL_LENGTH, M2_DISTANCE, M3_DISTANCE } from './instruction';
+import { copyApart, copyMatch } from './copy';
+import { END_BYTES, END_MARKER, FIRST_RUN_BASE, LITERAL_LENGTH, M2_DISTANCE, M2_MARKER, M3_DISTANCE, M3_MARKER } from './instruction';
 import { PACKED, PLAIN } from './memory';
 
 /** Why `decompress` gave up; `src/codec/block.ts` has the words. */
@@ -39,18 +40,22 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
     // No instruction can start within the last END_BYTES of a block but the one that ends it.
     if (at + END_BYTES > inEnd) return fault(INPUT_ENDS, at);
     const start = at;
-    const code = <u32>load<u8>(at);
+    const word = load<u32>(at);
+    const code = word & 0xff;
     let length: usize;
     let distance: usize;
-    if (code >= 64) {
-      length = (code >> 5) + 1;
-      distance = 1 + ((code >> 2) & 7) + (<usize>load<u8>(at, 1) << 3);
-      state = code & 3;
-      at += 2;
+    if (code > M3_MARKER) {
+      // M2 or a short M3: which of them cannot be predicted, so both are computed and one is taken.
+      const isM2 = code >= M2_MARKER;
+      const operand = (word >> 8) & 0xffff;
+      length = select<usize>((code >> 5) + 1, (code & 31) + 2, isM2);
+      distance = select<usize>(1 + ((code >> 2) & 7) + ((operand & 0xff) << 3), (operand >> 2) + 1, isM2);
+      state = select<u32>(code, operand, isM2) & 3;
+      at += 3 - usize(isM2);
     } else if (code >= 16) {
       at++;
       const mask: usize = code >= 32 ? 31 : 7;
-      length = code & mask;
+      length = <usize>code & mask;
       if (length == 0) {
         length = mask;
         while (load<u8>(at) == 0) {
@@ -115,70 +120,4 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
 function fault(kind: i32, address: usize): i32 {
   faultOffset = address - PACKED;
   return kind;
-}
-
-/** Copies between two buffers, in steps of 16 that may overrun. */
-// @ts-ignore: decorator
-@inline
-function copyApart(to: usize, from: usize, length: usize): void {
-  if (length > 256) {
-    memory.copy(to, from, length);
-    return;
-  }
-  const stop = to + length;
-  do {
-    v128.store(to, v128.load(from));
-    to += 16;
-    from += 16;
-  } while (to < stop);
-}
-
-/** Repeats `length` bytes from `distance` before `out` (closer than `length`: a repeating pattern); returns where they end. */
-// @ts-ignore: decorator
-@inline
-function copyMatch(out: usize, distance: usize, length: usize): usize {
-  const stop = out + length;
-  let from = out - distance;
-  if (distance < 8) {
-    if (length >= 64) return repeatPattern(out, distance, length);
-    // A pattern copied behind itself is a pattern of twice the period: soon steps of 8 do not overlap any more.
-    while (out - from < 8) {
-      store<u64>(out, load<u64>(from));
-      out += out - from;
-    }
-  }
-  if (out - from >= 16) {
-    if (length > 512 && distance >= length) {
-      memory.copy(out, from, length);
-      return stop;
-    }
-    while (out < stop) {
-      v128.store(out, v128.load(from));
-      out += 16;
-      from += 16;
-    }
-    return stop;
-  }
-  while (out < stop) {
-    store<u64>(out, load<u64>(from));
-    out += 8;
-    from += 8;
-  }
-  return stop;
-}
-
-/** Long runs of one byte, or of a pattern of up to 7: doubles what is already there. */
-function repeatPattern(out: usize, distance: usize, length: usize): usize {
-  const stop = out + length;
-  const from = out - distance;
-  if (distance == 1) {
-    memory.fill(out, load<u8>(from), length);
-    return stop;
-  }
-  while (out < stop) {
-    const step = min(out - from, stop - out);
-    memory.copy(out, from, step);
-    out += step;
-  }
-  return stop;
 }

@@ -15,6 +15,7 @@ export const LITERAL_LENGTH: usize = 18;
 export const FIRST_RUN_BASE: u32 = 17;
 export const FIRST_RUN_LENGTH: usize = 238;
 
+export const M2_MARKER: u32 = 64;
 export const M3_MARKER: u32 = 32;
 export const M4_MARKER: u32 = 16;
 /** Ends each block: an M4 match at distance 16384, which nothing else uses; its bytes are 0x11 0 0. */

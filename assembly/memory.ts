@@ -8,7 +8,7 @@
  */
 export const TABLE_BITS: u32 = 14;
 export const TABLE_BYTES: usize = 4 << TABLE_BITS;
-export const SLACK: usize = 64;
+export const SLACK: usize = 256;
 const HEADER_ROOM: usize = 64;
 
 export const TABLE: usize = 0;

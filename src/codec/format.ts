@@ -1,4 +1,4 @@
-/** The names that the lzop container gives to its bytes (docs/format.md). All numbers in it are big-endian. */
+/** The names that the lzop container gives to its bytes (docs/lzop.md). All numbers in it are big-endian. */
 export const MAGIC = Uint8Array.of(0x89, 0x4c, 0x5a, 0x4f, 0x00, 0x0d, 0x0a, 0x1a, 0x0a);
 
 /** Versions of lzop and its library that write what we write. */

@@ -1,0 +1,20 @@
+/** Runs the benchmarks named on the command line, or all. Exits 1 when a ratio is not reached. */
+import { allReached } from './compare.ts';
+
+/** In this order; each module's `run` prints its own tables. */
+const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
+  codec: () => import('./codec.ts'),
+};
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  console.error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+for (const [name, load] of Object.entries(benches)) {
+  if (names.length > 0 && !names.includes(name)) continue;
+  const { run } = await load();
+  await run();
+}
+process.exitCode = allReached() ? 0 : 1;
