@@ -199,7 +199,7 @@ class Server implements Cluster {
     const child = spawn(join(stagePostgres(this.version), 'bin', 'postgres'), ['-D', this.dataDirectory], {
       ...identity(this.account),
       cwd: this.folder,
-      env: { ...serverEnvironment(), ...options.environment },
+      env: { ...serverEnvironment(), PGDATA: this.dataDirectory, ...options.environment },
       stdio: ['ignore', log, log],
     });
     await once(child, 'spawn');

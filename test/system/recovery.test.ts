@@ -1,0 +1,106 @@
+/** What a failure of wal-fetch does to a real server: it never ends a recovery early. */
+import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  type Archive,
+  createArchive,
+  createPrimary,
+  fingerprint,
+  LOG_TO_SERVER,
+  load,
+  recover,
+  switchSegment,
+  untilArchived,
+} from '../harness/archiving.ts';
+import { poll } from '../harness/poll.ts';
+import type { Cluster } from '../harness/postgres.ts';
+import { createScratch } from '../harness/scratch.ts';
+import { NEWEST_POSTGRES, OLDEST_POSTGRES } from '../harness/staging.ts';
+
+const clusters: Cluster[] = [];
+
+afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.dispose();
+});
+
+interface Scene {
+  readonly archive: Archive;
+  /** A copy of the data directory from before the load. */
+  readonly copy: string;
+  /** A segment that recovery needs, with more of them behind it. */
+  readonly victim: string;
+  readonly expected: string;
+}
+
+async function scene(version: number): Promise<Scene> {
+  const archive = createArchive();
+  const primary = await createPrimary({ version, archive, ...(version > 10 ? { segmentMb: 1 } : {}) });
+  clusters.push(primary);
+  await primary.start({ environment: LOG_TO_SERVER });
+  await load(primary, 1, 1);
+  await primary.stop();
+  const copy = join(createScratch(primary.account), 'data');
+  cpSync(primary.dataDirectory, copy, { recursive: true });
+  await primary.start({ environment: LOG_TO_SERVER });
+  const names = [];
+  for (let round = 2; round < 5; round += 1) {
+    await load(primary, round, 1);
+    names.push(await switchSegment(primary));
+  }
+  const [, victim = '', last = ''] = names;
+  await untilArchived(primary, last);
+  const expected = await fingerprint(primary);
+  await primary.stop();
+  return { archive, copy, victim, expected };
+}
+
+async function recovering(version: number, { archive, copy }: Scene, mode: 'standby' | 'recovery') {
+  const settings = { hot_standby: 'on', wal_retrieve_retry_interval: '200ms' };
+  const cluster = await recover(copy, version, archive.command('wal-fetch %f %p'), settings, mode);
+  clusters.push(cluster);
+  return cluster;
+}
+
+const objectOf = ({ archive, victim }: Scene) => join(archive.directory, 'wal_005', `${victim}.lzo`);
+const start = (cluster: Cluster, wait: boolean) => cluster.start({ wait, environment: LOG_TO_SERVER });
+const promoted = async (cluster: Cluster) => (await cluster.value('SELECT pg_is_in_recovery()')) === 'f';
+
+describe.each([OLDEST_POSTGRES, NEWEST_POSTGRES])(
+  'PostgreSQL %i, with a damaged segment in the archive',
+  (version) => {
+    it('stops in archive recovery, and recovers everything once the object is repaired', async () => {
+      const made = await scene(version);
+      const whole = readFileSync(objectOf(made));
+      writeFileSync(objectOf(made), whole.subarray(0, whole.length / 2));
+      const cluster = await recovering(version, made, 'recovery');
+      await start(cluster, false);
+      await poll('the server to stop', () => !cluster.isRunning());
+      const log = await cluster.serverLog();
+      expect(log).toContain('FATAL:  could not restore file');
+      expect(log).not.toContain('archive recovery complete');
+
+      writeFileSync(objectOf(made), whole);
+      await start(cluster, true);
+      await poll('the end of recovery', () => promoted(cluster));
+      expect(await fingerprint(cluster)).toBe(made.expected);
+    });
+
+    it('goes on as a standby, and follows again once the object is repaired', async () => {
+      const made = await scene(version);
+      const whole = readFileSync(objectOf(made));
+      appendFileSync(objectOf(made), 'x');
+      const cluster = await recovering(version, made, 'standby');
+      await start(cluster, true);
+      const asked = () =>
+        cluster.serverLog().then((log) => log.split('more bytes after the end marker').length > 3);
+      await poll('PostgreSQL to ask for it several times', asked);
+      expect(cluster.isRunning()).toBe(true);
+      expect(await fingerprint(cluster)).not.toBe(made.expected);
+
+      writeFileSync(objectOf(made), whole);
+      await poll('the standby to follow', async () => (await fingerprint(cluster)) === made.expected);
+      expect(await promoted(cluster)).toBe(false);
+    });
+  },
+);
