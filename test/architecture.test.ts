@@ -33,7 +33,6 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 const PACKAGES: readonly { readonly name: RegExp; readonly room: string }[] = [
   { name: /^pg(-|$)/, room: 'postgres/' },
-  { name: /^tar-stream$/, room: 'tar/' },
   { name: /^@(aws-sdk|smithy)\//, room: 'store/s3/' },
   { name: /^yargs$/, room: 'cli/' },
 ];

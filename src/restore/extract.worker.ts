@@ -52,10 +52,9 @@ async function extractPart(again: boolean): Promise<void> {
   const untar = new Untar(extractor);
   try {
     await feed(untar, extractor);
-    await untar.end();
+    untar.end();
     say({ kind: 'done', extracted: await extractor.finish() });
   } catch (error) {
-    untar.abort();
     await extractor.abort();
     say({ kind: 'failed', failure: failureOf(error) });
   }
@@ -69,7 +68,7 @@ async function feed(untar: Untar, extractor: Extractor): Promise<void> {
     if (message.kind !== 'chunk') throw new DataError('the rest of the part did not come');
     const before = extractor.bytes;
     for (const block of decoder.pushViews(message.bytes)) {
-      await untar.write(block);
+      untar.write(block);
       const full = extractor.throttle();
       if (full !== undefined) await full;
     }

@@ -7,6 +7,7 @@ import { dirname, join, posix } from 'node:path';
 import { DataError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { syncFolder } from '../tar/folders.ts';
+import { shown, toBytes } from '../tar/member-error.ts';
 import type { MarkedLink } from './marker.ts';
 import { CONTROL_FILE, STAGED_CONTROL_FILE, WAL_FOLDERS } from './members.ts';
 import { giveTo, type Owner, replaceFile } from './owned-file.ts';
@@ -48,18 +49,20 @@ async function makeArchivedLink({ path, target }: MarkedLink, restore: Unfinishe
   const { log } = restore;
   if (WAL_FOLDERS.includes(path) || TABLESPACE_LINK.test(path)) {
     // Its place is decided by this restore; the source's may be in use by the source.
-    log.warning('left out a symbolic link of the source', { detail: `"${path}" led to "${target}".` });
+    log.warning('left out a symbolic link of the source', {
+      detail: `${shown(path)} led to ${shown(target)}.`,
+    });
     return;
   }
   const end = posix.isAbsolute(target) ? '..' : posix.normalize(posix.join(posix.dirname(path), target));
   const leaves = end === '..' || end.startsWith('../');
   if (leaves && SERVERS_OWN.test(path))
     throw new DataError('refusing a member of the base backup', {
-      detail: `The symbolic link "${path}" leads out of the data directory, to "${target}".`,
+      detail: `The symbolic link ${shown(path)} leads out of the data directory, to ${shown(target)}.`,
     });
   if (leaves)
     log.warning('a restored symbolic link leads out of the data directory', {
-      detail: `"${path}" leads to "${target}".`,
+      detail: `${shown(path)} leads to ${shown(target)}.`,
       hint: 'Check that it is meant for this machine.',
     });
   await makeLink(path, target, restore);
@@ -67,15 +70,16 @@ async function makeArchivedLink({ path, target }: MarkedLink, restore: Unfinishe
 
 async function makeLink(path: string, target: string, { directory, owner }: Unfinished): Promise<void> {
   await makeFolders(directory, posix.dirname(path), owner);
-  const absolute = join(directory, path);
+  const absolute = pathBytes(directory, path);
+  const destination = Buffer.from(target, 'latin1');
   const there = await ifThere(() => lstat(absolute));
-  if (there?.isSymbolicLink() && (await readlink(absolute)) === target) return;
+  if (there?.isSymbolicLink() && (await readlink(absolute, 'buffer')).equals(destination)) return;
   if (there?.isDirectory())
-    throw new DataError('a directory lies where a symbolic link must be', { detail: absolute });
+    throw new DataError('a directory lies where a symbolic link must be', { detail: shown(path) });
   if (there !== undefined) await rm(absolute);
-  await symlink(target, absolute);
+  await symlink(destination, absolute);
   if (owner !== undefined) await lchown(absolute, owner.uid, owner.gid);
-  syncFolder(dirname(absolute));
+  syncFolder(pathBytes(directory, posix.dirname(path)));
 }
 
 /** The original left a link to the WAL directory of the source in its archives: the server needs a directory. */
@@ -86,26 +90,34 @@ async function makeWalFolder({ directory, links, owner }: Unfinished): Promise<v
 
 /** Every folder on the way must be a real one: a link of the archive may have been made before. */
 async function makeFolders(root: string, relative: string, owner: Owner | undefined): Promise<void> {
-  let path = root;
+  let done = '';
   for (const name of relative === '.' ? [] : relative.split('/')) {
-    const parent = path;
-    path = join(parent, name);
+    const parent = done;
+    done = parent === '' ? name : `${parent}/${name}`;
+    const path = pathBytes(root, done);
     const there = await ifThere(() => lstat(path));
     if (there?.isDirectory()) continue;
-    if (there?.isSymbolicLink() && parent === root && WAL_FOLDERS.includes(name)) return;
+    if (there?.isSymbolicLink() && WAL_FOLDERS.includes(done)) return;
     if (there !== undefined)
-      throw new DataError('refusing to restore through something that is not a directory', { detail: path });
+      throw new DataError('refusing to restore through something that is not a directory', {
+        detail: shown(done),
+      });
     await mkdir(path, { mode: 0o700 });
     await giveTo(path, owner);
-    syncFolder(parent);
+    syncFolder(pathBytes(root, parent));
   }
+}
+
+/** `relative` is a byte string: one character is one byte. */
+function pathBytes(root: string, relative: string): Buffer {
+  return Buffer.concat([Buffer.from(`${root}/`), Buffer.from(relative, 'latin1')]);
 }
 
 async function makeTablespaceLink(
   { oid, location, linked }: PlacedTablespace,
   restore: Unfinished,
 ): Promise<void> {
-  if (!linked) await makeLink(`pg_tblspc/${oid}`, location, restore);
+  if (!linked) await makeLink(`pg_tblspc/${oid}`, toBytes(location), restore);
 }
 
 async function rewriteTablespaceMap({ directory, tablespaces, owner, log }: Unfinished): Promise<void> {

@@ -19,6 +19,7 @@ export interface Marker {
   readonly links: readonly MarkedLink[];
 }
 
+/** Byte strings. */
 export interface MarkedLink {
   readonly path: string;
   readonly target: string;

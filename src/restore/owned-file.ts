@@ -29,6 +29,6 @@ export async function replaceFile(path: string, text: string, owner: Owner | und
   syncFolder(dirname(path));
 }
 
-export async function giveTo(path: string, owner: Owner | undefined): Promise<void> {
+export async function giveTo(path: string | Buffer, owner: Owner | undefined): Promise<void> {
   if (owner !== undefined) await chown(path, owner.uid, owner.gid);
 }

@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { Folders, type Ids } from './folders.ts';
 import type { Member } from './member.ts';
-import { MemberError, shown } from './member-error.ts';
+import { MemberError, shown, toBytes } from './member-error.ts';
 import type { OwnerOf } from './owner.ts';
 import { SyncQueue } from './sync-queue.ts';
 import type { MemberSink } from './untar.ts';
@@ -43,6 +43,7 @@ export interface ExtractOptions {
 }
 
 export interface NotedLink {
+  /** Both byte strings. */
   readonly path: string;
   readonly target: string;
   readonly owner: Ids | undefined;
@@ -60,6 +61,9 @@ const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | con
 
 export class Extractor implements MemberSink {
   readonly #options: ExtractOptions;
+  /** The root and the mounts' directories as byte strings, as all paths in here are. */
+  readonly #root: string;
+  readonly #mounts: ReadonlyMap<string, string>;
   readonly #folders = new Folders();
   readonly #syncs = new SyncQueue();
   readonly #links: NotedLink[] = [];
@@ -71,6 +75,8 @@ export class Extractor implements MemberSink {
 
   constructor(options: ExtractOptions) {
     this.#options = options;
+    this.#root = toBytes(options.root);
+    this.#mounts = new Map([...options.mounts].map(([path, directory]) => [path, toBytes(directory)]));
   }
 
   get bytes(): number {
@@ -125,7 +131,7 @@ export class Extractor implements MemberSink {
   }
 
   #create(member: Member, owner: Ids | undefined): void {
-    if (this.#options.mounts.has(member.path)) throw refused(member, 'a directory must be there');
+    if (this.#mounts.has(member.path)) throw refused(member, 'a directory must be there');
     const { base, relative } = this.#place(this.#options.staged.get(member.path) ?? member.path);
     const slash = relative.lastIndexOf('/');
     const folder = this.#folders.ensure(base, relative.slice(0, Math.max(0, slash)), owner);
@@ -133,7 +139,8 @@ export class Extractor implements MemberSink {
     this.#file = { descriptor: this.#open(path, member), member, owner };
   }
 
-  #open(path: string, member: Member): number {
+  #open(bytes: string, member: Member): number {
+    const path = Buffer.from(bytes, 'latin1');
     try {
       return openSync(path, NEW_FILE, 0o600);
     } catch (error) {
@@ -162,10 +169,10 @@ export class Extractor implements MemberSink {
   /** The longest mount that holds the path, or the root. */
   #place(path: string): { readonly base: string; readonly relative: string } {
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
-      const base = this.#options.mounts.get(path.slice(0, end));
+      const base = this.#mounts.get(path.slice(0, end));
       if (base !== undefined) return { base, relative: path.slice(end + 1) };
     }
-    return { base: this.#options.root, relative: path };
+    return { base: this.#root, relative: path };
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Folders below a trusted directory. Each is looked at once: it is either made here or is a real directory already, so
+ * Folders below a trusted directory, named by byte strings. Each is looked at once: it is either made here or is a real directory already, so
  * no path goes through a symbolic link, whoever put it there.
  */
 import { chmodSync, closeSync, fsyncSync, lchownSync, lstatSync, mkdirSync, openSync } from 'node:fs';
@@ -21,26 +21,28 @@ export class Folders {
     if (relative === '') return this.#trust(base);
     const path = `${base}/${relative}`;
     if (this.#known.has(path)) return path;
+    const real = Buffer.from(path, 'latin1');
     this.ensure(base, relative.slice(0, Math.max(0, relative.lastIndexOf('/'))), owner);
     try {
-      mkdirSync(path, 0o700);
-      if (owner !== undefined) lchownSync(path, owner.uid, owner.gid);
+      mkdirSync(real, 0o700);
+      if (owner !== undefined) lchownSync(real, owner.uid, owner.gid);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      if (!lstatSync(path).isDirectory()) throw inTheWay(path, relative);
+      if (!lstatSync(real).isDirectory()) throw inTheWay(path, relative);
     }
     return this.#trust(path);
   }
 
   /** PostgreSQL starts only on 0700 or 0750. */
   restrict(path: string, mode: number, owner: Ids | undefined): void {
-    if (owner !== undefined) lchownSync(path, owner.uid, owner.gid);
-    chmodSync(path, mode === 0o750 ? 0o750 : 0o700);
+    const real = Buffer.from(path, 'latin1');
+    if (owner !== undefined) lchownSync(real, owner.uid, owner.gid);
+    chmodSync(real, mode === 0o750 ? 0o750 : 0o700);
   }
 
   /** Makes the entries of every folder seen durable. */
   sync(): void {
-    for (const path of this.#known) syncFolder(path);
+    for (const path of this.#known) syncFolder(Buffer.from(path, 'latin1'));
     this.#known = new Set();
   }
 
@@ -51,7 +53,7 @@ export class Folders {
   }
 }
 
-export function syncFolder(path: string): void {
+export function syncFolder(path: string | Buffer): void {
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);

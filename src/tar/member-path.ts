@@ -6,7 +6,7 @@ const MAX_NAME_BYTES = 255;
 
 /**
  * Accepts `base/1/1259`, `./base`, `base/`; for a directory also `/`, `.`, `./` and '', all of which mean the data
- * directory (the original names it `/`).
+ * directory (the original names it `/`). Byte strings in and out.
  */
 export function memberPath(name: string, kind: MemberKind): string {
   const relative = kind === 'directory' ? name.replace(/\/+$/, '') : name;
@@ -26,12 +26,10 @@ function flaw(path: string): string | undefined {
   if (path === '') return 'it has no name';
   if (path.startsWith('/')) return 'its name is an absolute path';
   if (path.includes('\0')) return 'its name holds a NUL byte';
-  // What the decoder puts for bytes that are not UTF-8: the true name is lost, and two names could become one.
-  if (path.includes('\ufffd')) return 'its name is not UTF-8';
   const parts = path.split('/');
   if (parts.includes('..')) return 'its name leads out of the data directory';
   if (parts.includes('') || parts.includes('.')) return 'its name is not in its plain form';
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return 'its name is too long';
-  if (parts.some((part) => Buffer.byteLength(part) > MAX_NAME_BYTES)) return 'its name is too long';
+  if (path.length > MAX_PATH_BYTES) return 'its name is too long';
+  if (parts.some((part) => part.length > MAX_NAME_BYTES)) return 'its name is too long';
   return undefined;
 }

@@ -4,10 +4,11 @@
  */
 import { MemberError, type MemberKind, shown } from './member-error.ts';
 import { memberPath } from './member-path.ts';
+import type { RawHeader } from './read-header.ts';
 
 export interface Member {
   readonly kind: MemberKind;
-  /** Relative to the data directory, no trailing slash; '' is the data directory itself. */
+  /** Relative to the data directory, no trailing slash; '' is the data directory itself. A byte string. */
   readonly path: string;
   /** Bytes of content; 0 unless a file. */
   readonly size: number;
@@ -20,97 +21,82 @@ export interface Member {
   /** Empty when the archive names nobody. */
   readonly userName: string;
   readonly groupName: string;
-  /** Where a symlink leads; '' otherwise. */
+  /** Where a symlink leads, a byte string; '' otherwise. */
   readonly linkTarget: string;
 }
 
-/** What tar-stream's decoder yields; more is possible than its types say, since a header may hold anything. */
-export interface TarHeader {
-  readonly name: string;
-  readonly type: string | null;
-  readonly size: number;
-  readonly mode: number;
-  readonly mtime: Date;
-  readonly uid: number;
-  readonly gid: number;
-  readonly uname: string;
-  readonly gname: string;
-  readonly linkname: string | null;
-  readonly pax?: unknown;
-}
-
 const MAX_ID = 0xffff_fffe;
-const KINDS: Readonly<Record<string, string>> = {
-  link: 'a hard link',
-  'character-device': 'a device',
-  'block-device': 'a device',
-  fifo: 'a named pipe',
+const MAX_LINK_BYTES = 4095;
+const KINDS: Readonly<Record<string, MemberKind>> = { '0': 'file', '2': 'symlink', '5': 'directory' };
+const REFUSED: Readonly<Record<string, string>> = {
+  '1': 'a hard link',
+  '3': 'a device',
+  '4': 'a device',
+  '6': 'a named pipe',
+  S: 'a sparse file',
 };
 
-export function toMember(header: TarHeader): Member {
-  const pax = paxRecords(header);
-  const kind = kindOf(header);
-  const size = header.size;
-  if (!Number.isSafeInteger(size) || size < 0) throw refused(header, 'its size is not a number of bytes');
-  if (kind !== 'file' && size !== 0) throw refused(header, 'only a file can have content');
+/** `pax`, `longName`, `longLink`: what the records before the header say; they win over it. */
+export function toMember(
+  header: RawHeader,
+  pax: ReadonlyMap<string, string>,
+  longName: string | undefined,
+  longLink: string | undefined,
+): Member {
+  const name = pax.get('path') ?? longName ?? header.name;
+  const kind = kindOf(header, name, pax);
+  const size = paxNumber(name, pax, 'size') ?? header.size;
+  if (kind !== 'file' && size !== 0) throw refused(name, 'only a file can have content');
   return {
     kind,
-    path: memberPath(header.name, kind),
+    path: memberPath(name, kind),
     size,
-    mode: whole(header, 'mode', header.mode, 0o7777777) & 0o777,
+    mode: header.mode & 0o777,
     mtimeSeconds: modified(header, pax.get('mtime')),
-    uid: whole(header, 'owner', numeric(pax.get('uid')) ?? header.uid, MAX_ID),
-    gid: whole(header, 'group', numeric(pax.get('gid')) ?? header.gid, MAX_ID),
-    userName: pax.get('uname') ?? header.uname,
-    groupName: pax.get('gname') ?? header.gname,
-    linkTarget: kind === 'symlink' ? linkTarget(header) : '',
+    uid: idOf(name, paxNumber(name, pax, 'uid') ?? header.uid),
+    gid: idOf(name, paxNumber(name, pax, 'gid') ?? header.gid),
+    userName: pax.get('uname') ?? header.userName,
+    groupName: pax.get('gname') ?? header.groupName,
+    linkTarget:
+      kind === 'symlink' ? linkTarget(name, pax.get('linkpath') ?? longLink ?? header.linkName) : '',
   };
 }
 
-function kindOf(header: TarHeader): MemberKind {
-  // Old tars mark a directory only by a trailing slash; the original names the data directory "/".
-  if (header.type === 'file' && header.name.endsWith('/')) return 'directory';
-  if (header.type === 'file' || header.type === 'directory' || header.type === 'symlink') return header.type;
-  throw refused(header, `it is ${KINDS[header.type ?? ''] ?? 'of a kind that no base backup holds'}`);
+function kindOf({ type }: RawHeader, name: string, pax: ReadonlyMap<string, string>): MemberKind {
+  if ([...pax.keys()].some((key) => key.startsWith('GNU.sparse'))) throw refused(name, 'it is a sparse file');
+  // Old tars mark a directory only by a trailing slash.
+  if (type === '0' && name.endsWith('/')) return 'directory';
+  const kind = KINDS[type];
+  if (kind !== undefined) return kind;
+  throw refused(name, `it is ${REFUSED[type] ?? 'of a kind that no base backup holds'}`);
 }
 
-function paxRecords(header: TarHeader): ReadonlyMap<string, string> {
-  const records = new Map<string, string>();
-  if (typeof header.pax !== 'object' || header.pax === null) return records;
-  for (const [key, value] of Object.entries(header.pax)) {
-    if (key.startsWith('GNU.sparse')) throw refused(header, 'it is a sparse file');
-    if (key === 'size' && numeric(value) === undefined)
-      throw refused(header, 'its size is not a number of bytes');
-    records.set(key, String(value));
-  }
-  return records;
+function paxNumber(name: string, pax: ReadonlyMap<string, string>, key: string): number | undefined {
+  const text = pax.get(key);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw refused(name, `its ${key} is not a number`);
+  return Number(text);
 }
 
-function numeric(text: unknown): number | undefined {
-  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+function idOf(name: string, id: number): number {
+  if (id > MAX_ID) throw refused(name, 'its owner is out of range');
+  return id;
 }
 
-function whole(header: TarHeader, what: string, value: number, max: number): number {
-  if (!Number.isSafeInteger(value) || value < 0 || value > max)
-    throw refused(header, `its ${what} is out of range`);
-  return value;
+function modified({ mtime }: RawHeader, pax: string | undefined): number {
+  const isPlain = pax !== undefined && /^-?\d{1,12}(\.\d+)?$/.test(pax);
+  const seconds = isPlain ? Number(pax) : mtime;
+  return Math.abs(seconds) < 2 ** 40 ? seconds : 0;
 }
 
-function modified(header: TarHeader, pax: string | undefined): number {
-  const seconds =
-    pax !== undefined && /^-?\d{1,12}(\.\d+)?$/.test(pax) ? Number(pax) : header.mtime.getTime() / 1000;
-  return Number.isFinite(seconds) && Math.abs(seconds) < 2 ** 40 ? seconds : 0;
-}
-
-function linkTarget(header: TarHeader): string {
-  const target = header.linkname ?? '';
-  if (target === '' || target.includes('\0') || Buffer.byteLength(target) > 4095)
-    throw refused(header, 'it is a symbolic link that leads nowhere');
+function linkTarget(name: string, target: string): string {
+  if (target === '' || target.includes('\0') || target.length > MAX_LINK_BYTES)
+    throw refused(name, 'it is a symbolic link that leads nowhere');
   return target;
 }
 
-function refused(header: TarHeader, reason: string): MemberError {
+function refused(name: string, reason: string): MemberError {
   return new MemberError('refusing a member of the base backup', {
-    detail: `The member ${shown(header.name)}: ${reason}.`,
+    detail: `The member ${shown(name)}: ${reason}.`,
   });
 }
