@@ -1,6 +1,7 @@
 /** A throwaway server that archives with the built program, and what is needed to bring it back without that program. */
 import { execFile } from 'node:child_process';
-import { chmodSync, createReadStream, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, createReadStream, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -42,9 +43,12 @@ export async function createArchivedCluster(options: ClusterOptions = {}): Promi
   return { cluster, archive, environment: { ...prefix, ...cluster.environment } };
 }
 
+/** Those that are complete. */
 export function backupNames(archive: string): string[] {
   const suffix = '_backup_stop_sentinel.json';
-  return readdirSync(join(archive, 'basebackups_005'))
+  const folder = join(archive, 'basebackups_005');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
     .filter((name) => name.endsWith(suffix))
     .map((name) => name.slice(0, -suffix.length))
     .sort();
@@ -53,6 +57,18 @@ export function backupNames(archive: string): string[] {
 export async function readSentinel(archive: string, name: string): Promise<Sentinel> {
   return parseSentinel(
     await readFile(join(archive, 'basebackups_005', `${name}_backup_stop_sentinel.json`), 'utf8'),
+  );
+}
+
+/** The parts as they are in the store, with what their sentinel says of each. */
+export async function storedParts(archive: string, name: string) {
+  const { own } = await readSentinel(archive, name);
+  return Promise.all(
+    (own?.parts ?? []).map(async (fact) => {
+      const file = `part_${String(fact.number).padStart(8, '0')}.tar.lzo`;
+      const bytes = await readFile(join(archive, 'basebackups_005', name, 'tar_partitions', file));
+      return { fact, bytes, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    }),
   );
 }
 

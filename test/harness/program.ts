@@ -1,5 +1,5 @@
 /** The built program as a user starts it. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 export const PROGRAM = fileURLToPath(new URL('../../bin/wal-e.cjs', import.meta.url));
@@ -17,10 +17,24 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
+export interface RunningProgram {
+  readonly child: ChildProcess;
+  /** Everything so far. */
+  readonly stderr: () => string;
+  readonly finished: Promise<ProgramResult>;
+}
+
 export async function runProgram(
   args: readonly string[],
-  { environment, cwd, limitMs = 60_000 }: ProgramOptions = {},
+  options: ProgramOptions = {},
 ): Promise<ProgramResult> {
+  return startProgram(args, options).finished;
+}
+
+export function startProgram(
+  args: readonly string[],
+  { environment, cwd, limitMs = 60_000 }: ProgramOptions = {},
+): RunningProgram {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
@@ -37,10 +51,10 @@ export async function runProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject).once('close', resolve);
+  const finished = new Promise<ProgramResult>((resolve, reject) => {
+    child.once('error', reject).once('close', (status) => resolve({ status, stdout, stderr }));
   });
-  return { status, stdout, stderr };
+  return { child, stderr: () => stderr, finished };
 }
 
 export interface LogEntry {

@@ -18,8 +18,11 @@ import {
   memberNames,
   readSentinel,
   recover,
+  storedParts,
   unpackBackup,
 } from '../../harness/archived-cluster.ts';
+import { createKeyring, GOLDEN_KEY, hasGpg } from '../../harness/gpg.ts';
+import { decompress } from '../../harness/lzop.ts';
 import type { Cluster } from '../../harness/postgres.ts';
 import { logEntries, runProgram } from '../../harness/program.ts';
 import { TESTED_VERSIONS } from '../../harness/versions.ts';
@@ -89,6 +92,8 @@ describe('a backup of a server that is written to', () => {
     });
     expect(own).toMatchObject({ timeline: 1, offline: false, fromStandby: false, damagedPageCount: 0 });
     expect(own?.parts.reduce((sum, part) => sum + part.expandedSize, 0)).toBe(expandedSizeBytes);
+    for (const { fact, size, sha256 } of await storedParts(archive, name))
+      expect(fact).toMatchObject({ size, sha256 });
     const names = await memberNames(archive, name);
     expect(names.filter((member) => member.startsWith('pg_wal/'))).toEqual(['pg_wal/']);
     expect(names).not.toContain(unlogged);
@@ -170,6 +175,44 @@ function sparse(path: string, bytes: number): void {
   ftruncateSync(file, bytes);
   closeSync(file);
 }
+
+describe.runIf(hasGpg())('with a gpg key', () => {
+  it('every part is encrypted, and the sentinel tells what is stored', async () => {
+    const { cluster, archive, environment } = await archived({ segmentMb: 1 });
+    const keyring = createKeyring('secret');
+    try {
+      const { status, stderr } = await runProgram(
+        ['backup-push', '--fast-checkpoint', cluster.dataDirectory],
+        {
+          environment: { ...environment, WALE_GPG_KEY_ID: GOLDEN_KEY, GNUPGHOME: keyring.home },
+        },
+      );
+      expect(status, stderr).toBe(0);
+      for (const { fact, bytes, size, sha256 } of await storedParts(archive, only(backupNames(archive)))) {
+        expect(fact).toMatchObject({ size, sha256 });
+        expect(decompress(keyring.gpg(['-d'], bytes)).length).toBeGreaterThan(fact.expandedSize);
+      }
+    } finally {
+      keyring.dispose();
+    }
+  });
+
+  it('that cannot be used, nothing is begun', async () => {
+    const { cluster, archive, environment } = await archived({ segmentMb: 1 });
+    const keyring = createKeyring('empty');
+    try {
+      const { status, stderr } = await runProgram(['backup-push', cluster.dataDirectory], {
+        environment: { ...environment, WALE_GPG_KEY_ID: GOLDEN_KEY, GNUPGHOME: keyring.home },
+      });
+      expect(status).toBe(1);
+      expect(stderr).toContain('gpg');
+      expect(stderr).not.toContain('starting the backup');
+      expect(backupNames(archive)).toEqual([]);
+    } finally {
+      keyring.dispose();
+    }
+  });
+});
 
 describe('what the log says', () => {
   it('is a line for each part, what is waited for, and at the end name, sizes, duration and rate', async () => {
