@@ -14,6 +14,7 @@ import { type OpenLog, openLog } from './log/open.ts';
 import { writeStandardError } from './log/standard-error.ts';
 import { VERSION } from './program.ts';
 import { readEnvdir } from './settings/envdir.ts';
+import { gpgComplaint } from './settings/gpg.ts';
 import { prefixText, storagePrefix } from './settings/prefix.ts';
 import type { Environment, Settings } from './settings/settings.ts';
 import type { Store } from './store/store.ts';
@@ -118,15 +119,19 @@ class Session {
       },
       print,
       openStore: () => {
-        this.#store ??= import('./store/open.ts').then(({ openStore }) =>
-          openStore(storagePrefix(settings), settings, {
-            log: this.#log.log.named('wal_e.store'),
-            waitedFor,
-          }),
-        );
+        this.#store ??= this.#openStore(settings, waitedFor);
         return this.#store;
       },
     };
+  }
+
+  async #openStore(settings: Settings, waitedFor: boolean): Promise<Store> {
+    const { log } = this.#log;
+    const prefix = storagePrefix(settings);
+    const complaint = gpgComplaint(settings);
+    if (complaint !== undefined) log.warning(complaint, { hint: 'Unset it, or name a key.' });
+    const { openStore } = await import('./store/open.ts');
+    return openStore(prefix, settings, { log: log.named('wal_e.store'), waitedFor });
   }
 
   /** Says what failed and returns the exit status. */

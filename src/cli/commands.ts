@@ -144,4 +144,12 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
     load: () => import('../commands/backup-list.ts'),
   }),
   delete: deleteGroup,
+  completion: command({
+    summary: 'print the completion script for bash and zsh',
+    epilogue: 'Into the running shell: source <(wal-e completion)',
+    quick: true,
+    positionals: {},
+    options: {},
+    load: () => import('./completion.ts'),
+  }),
 };

@@ -118,7 +118,6 @@ function shape(option: Option) {
   return {
     ...(option.short === undefined ? {} : { alias: option.short }),
     ...(option.kind === 'texts' ? { array: true, string: true } : {}),
-    ...(option.kind === 'choice' ? { choices: option.choices } : {}),
     ...(option.kind === 'integer' && option.default !== undefined
       ? { defaultDescription: String(option.default) }
       : {}),

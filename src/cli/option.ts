@@ -35,12 +35,7 @@ interface WholeNumber<Default extends number | undefined> extends Described {
   readonly minimum: number;
 }
 
-interface Choice<Value extends string> extends Described {
-  readonly kind: 'choice';
-  readonly choices: readonly Value[];
-}
-
-export type Option = Flag | Switch | Text | Texts | WholeNumber<number | undefined> | Choice<string>;
+export type Option = Flag | Switch | Text | Texts | WholeNumber<number | undefined>;
 export type Options = Readonly<Record<string, Option>>;
 
 export interface Positional {
@@ -59,9 +54,7 @@ type OptionValue<O> = O extends Flag
       ? readonly string[]
       : O extends WholeNumber<infer Default>
         ? number | Default
-        : O extends Choice<infer Value>
-          ? Value | undefined
-          : string | undefined;
+        : string | undefined;
 
 type PositionalValue<P> = P extends { kind: 'integer' }
   ? number
@@ -101,10 +94,6 @@ export function integer<Default extends number | undefined>(
   const { minimum = Number.MIN_SAFE_INTEGER, short } = rule;
   const base = { kind: 'integer', placeholder, help, default: rule.default, minimum } as const;
   return short === undefined ? base : { ...base, short };
-}
-
-export function choice<Value extends string>(choices: readonly Value[], help: string): Choice<Value> {
-  return { kind: 'choice', choices, help };
 }
 
 export function required(placeholder: string, help: string) {

@@ -37,10 +37,6 @@ function optionValue(key: string, option: Option, texts: readonly (string | unde
 
 export function convertOption(key: string, option: Option, text: string): Value {
   const name = displayName(key, option);
-  if (option.kind === 'choice' && !option.choices.includes(text)) {
-    const choices = option.choices.map((value) => `'${value}'`).join(', ');
-    throw new UsageError(`argument ${name}: invalid choice: '${text}' (choose from ${choices})`);
-  }
   return option.kind === 'integer' ? wholeNumber(name, text, option.minimum) : text;
 }
 

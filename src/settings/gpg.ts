@@ -10,3 +10,10 @@ export function gpgKeyId(settings: Settings): string | undefined {
   const keyId = settings.options.gpgKeyId ?? settings.environment.WALE_GPG_KEY_ID;
   return keyId === undefined || keyId.trim() === '' ? undefined : keyId;
 }
+
+/** The word about an empty key, for the log; undefined when there is nothing to say. */
+export function gpgComplaint(settings: Settings): string | undefined {
+  const given = settings.options.gpgKeyId ?? settings.environment.WALE_GPG_KEY_ID;
+  if (given === undefined || gpgKeyId(settings) !== undefined) return undefined;
+  return 'WALE_GPG_KEY_ID is set but empty: what is stored is not encrypted';
+}

@@ -100,6 +100,19 @@ describe('--envdir', () => {
   });
 });
 
+describe('an empty WALE_GPG_KEY_ID', () => {
+  it('means no encryption, and says so', async () => {
+    const file = join(scratch, '0000000E.history');
+    writeFileSync(file, '1\t0/5000000\tno reason\n');
+    const environment = { ...archive(), WALE_GPG_KEY_ID: '' };
+    const { status, stderr } = await wale(`--terse wal-push ${file}`, { environment });
+    expect(status).toBe(0);
+    expect(logEntries(stderr)).toMatchObject([
+      { level: 'WARNING', message: 'WALE_GPG_KEY_ID is set but empty: what is stored is not encrypted' },
+    ]);
+  });
+});
+
 describe('the log', () => {
   const failing = 'wal-push /nowhere/000000010000000000000001';
 
