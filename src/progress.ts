@@ -2,7 +2,7 @@
  * How far a base backup or a restore is. On a terminal one line that is written again and again: bytes done of total,
  * rate, time left, parts. Otherwise a log line for each part, and at least one a minute.
  */
-import type { Log } from './log.ts';
+import type { Log, LogParts } from './log.ts';
 
 export interface ProgressOptions {
   readonly log: Log;
@@ -18,6 +18,7 @@ export interface ProgressOptions {
   readonly now: () => number;
 }
 
+const CLEAR_LINE = '\r\u001b[K';
 const LINE_EVERY_MS = 200;
 const LOG_EVERY_MS = 60_000;
 
@@ -48,6 +49,12 @@ export class Progress {
     if (!this.#isTerminal) this.#log(detail);
   }
 
+  /** A log line that does not get mixed up with the line on a terminal. */
+  note(message: string, parts: LogParts): void {
+    if (this.#isTerminal) this.#options.terminal.write(CLEAR_LINE);
+    this.#options.log.info(message, parts);
+  }
+
   /** Bytes a second since the start. */
   get rate(): number {
     return this.#bytes / Math.max(0.001, this.seconds);
@@ -63,7 +70,7 @@ export class Progress {
 
   end(): void {
     clearInterval(this.#timer);
-    if (this.#isTerminal) this.#options.terminal.write('\r\u001b[K');
+    if (this.#isTerminal) this.#options.terminal.write(CLEAR_LINE);
   }
 
   get #isTerminal(): boolean {
@@ -71,7 +78,7 @@ export class Progress {
   }
 
   #tick(): void {
-    if (this.#isTerminal) this.#options.terminal.write(`\r\u001b[K${this.text()}`);
+    if (this.#isTerminal) this.#options.terminal.write(CLEAR_LINE + this.text());
     else if (this.#options.now() - this.#said >= LOG_EVERY_MS) this.#log(undefined);
   }
 

@@ -44,10 +44,14 @@ export async function takePlace(backup: BackupName, options: PlaceOptions): Prom
       });
     }
   }
+  const log = options.log.named('wal_e.operator.backup');
+  const url = urlOf(store, versionKey(backup));
+  log.info('start upload postgres version metadata', { detail: `Uploading to ${url}.` });
   const text = [Buffer.from(options.versionText, 'utf8')];
   const put = { createOnly: true, contentType: 'text/plain', signal } as const;
   if ((await store.put(versionKey(backup), text, put)) === 'exists')
     throw unfinished(store, partPrefix(backup));
+  log.info('postgres version metadata upload complete');
 }
 
 function taken(backup: BackupName): UserError {

@@ -61,13 +61,16 @@ export class PartUploads {
   }
 
   async upload({ number, members }: Partition<PartMember>, signal: AbortSignal): Promise<void> {
-    const { store, backup, pool, gpgKeyId } = this.#options;
+    const { store, backup, pool, gpgKeyId, progress } = this.#options;
     this.#lastNumber = Math.max(this.#lastNumber, number);
     const packing = pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
     const plain = this.#counted(packing.chunks);
     const stored =
       gpgKeyId === undefined ? undefined : new Hashed(encrypt(plain, { keyId: gpgKeyId, signal }));
     const key = partKey(backup, number);
+    const url = urlOf(store, key);
+    progress.note('begin uploading a base backup volume', { detail: `Uploading to "${url}".` });
+    const started = performance.now();
     await store.put(key, stored?.chunks() ?? plain, {
       createOnly: false,
       contentType: 'application/octet-stream',
@@ -79,7 +82,11 @@ export class PartUploads {
     this.#parts.set(number, { number, size, sha256, members: count, expandedSize });
     this.#remember(packed);
     this.#options.packed(packed);
-    this.#options.progress.partDone(`Uploaded "${urlOf(store, key)}", ${size} bytes.`);
+    const rate = size / 1024 / Math.max(0.001, (performance.now() - started) / 1000);
+    progress.note('finish uploading a base backup volume', {
+      detail: `Uploading to "${url}" complete at ${rate.toPrecision(6)}KiB/s.`,
+    });
+    progress.partDone(`Uploaded "${url}", ${size} bytes.`);
   }
 
   #remember({ vanished, shortened, unsoundPages, unsoundPageCount }: PackedPart): void {

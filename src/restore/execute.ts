@@ -113,6 +113,13 @@ async function extractParts(
     signal,
     width: call.poolSize,
     resumed: plan.resumed !== undefined,
+    onStart: ({ key }) => {
+      const name = key.slice(key.lastIndexOf('/') + 1);
+      progress.note('beginning partition download', {
+        detail: `The partition being downloaded is ${name}.`,
+        hint: `The absolute ${absoluteKey(store, key)}.`,
+      });
+    },
     onPlain: (bytes) => progress.add(bytes),
     place: {
       root: directory,
@@ -128,6 +135,13 @@ async function extractParts(
     },
   });
   return marker;
+}
+
+/** `S3 key is …` as the original says it: with the prefix, without the bucket. */
+function absoluteKey(store: Store, key: string): string {
+  const url = urlOf(store, key);
+  const kind = url.startsWith('s3:') ? 'S3' : 'file';
+  return `${kind} key is ${url.replace(/^[a-z0-9]+:\/\/[^/]*\//, '')}`;
 }
 
 function mountsOf({ target, tablespaces }: Plan): ReadonlyMap<string, string> {

@@ -9,6 +9,8 @@ export interface FetchAllCall extends Omit<FetchCall, 'thread'> {
   readonly place: ExtractPlace;
   /** Parts at once; each takes a thread. */
   readonly width: number;
+  /** Called before the first attempt of each part. */
+  readonly onStart?: ((part: PartToFetch) => void) | undefined;
   /** Awaited after each part, before the next one on that thread begins; never called twice at once. */
   readonly onPart: (part: PartToFetch, extracted: Extracted) => Promise<void>;
 }
@@ -29,6 +31,7 @@ export async function fetchParts(parts: readonly PartToFetch[], call: FetchAllCa
   try {
     await parallel(order, Math.min(call.width, parts.length), call.signal, async (part, signal) => {
       const mine = thread();
+      call.onStart?.(part);
       const extracted = await fetchPart(part, { ...call, thread: mine, signal });
       idle.push(mine);
       turn = turn.then(() => call.onPart(part, extracted));
