@@ -47,9 +47,9 @@ async function push(args: WalPushArguments, context: Context): Promise<void> {
   }
   const neighbours = args.poolSize > 1 ? waitingNeighbours(file, args.poolSize - 1, archive) : [];
   const [{ pushWalFile }, store] = await Promise.all([import('../wal/push.ts'), context.openStore()]);
-  const target = { store, log, gpgKeyId: gpgKeyId(settings), signal };
+  const target = { store, log, archive, gpgKeyId: gpgKeyId(settings), signal };
   if (neighbours.length === 0) return pushWalFile(file, target);
   const { pushWithNeighbours } = await import('../wal/neighbours.ts');
   const searchPath = settings.environment.PATH;
-  await pushWithNeighbours(file, neighbours, target, { archive, markDone: args.markDone, searchPath });
+  await pushWithNeighbours(file, neighbours, target, { markDone: args.markDone, searchPath });
 }

@@ -5,7 +5,10 @@ const BLANK = ' \t';
 const SPECIAL = '$`\\"\'\n;&|<>()*?[]{}#~=!%^';
 const SPECIAL_IN_DOUBLE_QUOTES = '$`\\!';
 
-/** undefined for anything but one plain command of literal words. */
+const HARMLESS_VARIABLE = /^(?:WALE|AWS|PG)[A-Z0-9_]*$/;
+const SETTING = /^(?:WALE|AWS|PG)[A-Z0-9_]*=/;
+
+/** Without the variables that are set in front. undefined for anything but one plain command of literal words. */
 export function plainWords(commandLine: string): string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;
@@ -28,12 +31,16 @@ export function plainWords(commandLine: string): string[] | undefined {
     }
   }
   if (word !== undefined) words.push(word);
-  return words.length === 0 ? undefined : words;
+  const command = words.findIndex((candidate) => !SETTING.test(candidate));
+  return command === -1 ? undefined : words.slice(command);
 }
 
-/** `--option=value` is a word like any other; `NAME=value` in front of a command is not. */
+/**
+ * `--option=value` is a word like any other. In front of a command, `NAME=value` sets a variable: those that only
+ * wal-e, the AWS SDK and libpq look at change nothing about what is run.
+ */
 function isLiteralHere(character: string, words: readonly string[], word: string | undefined): boolean {
-  return character === '=' && (words.length > 0 || word?.startsWith('-') === true);
+  return character === '=' && (words.length > 0 || HARMLESS_VARIABLE.test(word ?? ''));
 }
 
 function containsAny(text: string, characters: string): boolean {

@@ -9,8 +9,6 @@ import { writeNote } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
 
 export interface NeighbourPolicy {
-  /** For the notes: which archive this is. */
-  readonly archive: string;
   /** `.ready` becomes `.done`: always, never, or (undefined) where this process is proven to be all of archive_command. */
   readonly markDone: boolean | undefined;
   /** PATH. */
@@ -29,7 +27,7 @@ export async function pushWithNeighbours(
     pushed(neighbour) {
       mark ??= otherArchiveWork({ name: named.name, searchPath: policy.searchPath }) === undefined;
       if (mark) markDone(dirname(neighbour.path), neighbour.name);
-      else writeNote(neighbour, policy.archive);
+      else writeNote(neighbour, context.archive);
     },
     failed(neighbour, error) {
       const { message, detail, hint } = error instanceof UserError ? error : { message: String(error) };

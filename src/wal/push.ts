@@ -3,7 +3,7 @@ import { walKey } from '../archive/layout.ts';
 import { encrypt } from '../crypt/gpg.ts';
 import { DataError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { type Body, type Store, urlOf } from '../store/store.ts';
+import { type Body, type FoundObject, type Store, urlOf } from '../store/store.ts';
 import { holdsSameContent } from './compare.ts';
 import { pathPrefix } from './log-fields.ts';
 import { MAX_PACKED_AT_ONCE, packStream, packWalFile } from './pack.ts';
@@ -12,6 +12,8 @@ import type { WalFile } from './wal-file.ts';
 export interface PushContext {
   readonly store: Store;
   readonly log: Log;
+  /** Which archive this is, for notes. */
+  readonly archive: string;
   /** Objects are encrypted to this key. */
   readonly gpgKeyId: string | undefined;
   readonly signal: AbortSignal;
@@ -48,10 +50,11 @@ interface SizedBody {
   readonly size: () => number;
 }
 
-async function bodyOf(file: WalFile, { gpgKeyId, signal }: PushContext): Promise<SizedBody> {
+async function bodyOf(file: WalFile, { archive, gpgKeyId, signal }: PushContext): Promise<SizedBody> {
   const small = file.size <= MAX_PACKED_AT_ONCE;
   if (gpgKeyId === undefined) return small ? bytesBody([packWalFile(file)]) : streamBody(packStream(file));
-  const encrypted = encrypt(packStream(file), { keyId: gpgKeyId, signal });
+  const { noteEncrypted } = await import('./encrypted-notes.ts');
+  const encrypted = noteEncrypted(encrypt(packStream(file), { keyId: gpgKeyId, signal }), file, archive);
   return small ? bytesBody(await collect(encrypted)) : streamBody(encrypted);
 }
 
@@ -77,14 +80,11 @@ function streamBody(source: AsyncIterable<Uint8Array>): SizedBody {
 }
 
 /** PostgreSQL asks again after a crash between our success and its note of it: the same content is a success. */
-async function acceptExisting(file: WalFile, { store, log, signal }: PushContext): Promise<void> {
+async function acceptExisting(file: WalFile, context: PushContext): Promise<void> {
+  const { store, log } = context;
   const key = walKey(file.name);
   const url = urlOf(store, key);
-  const object = await store.get(key, { signal });
-  if (object === undefined) {
-    throw new UserError('an archived file disappeared while it was compared', { detail: `It was "${url}".` });
-  }
-  if (!(await isSame(object, file, url, signal))) {
+  if (!(await isSame(file, url, context))) {
     throw new DataError('the archive holds another content under this name', {
       detail: `The content of "${url}" is not that of "${file.path}". Nothing was changed.`,
       hint: 'Do two servers archive to one prefix, or was this one restored and promoted without a new timeline? Give each server its own prefix.',
@@ -102,14 +102,14 @@ async function acceptExisting(file: WalFile, { store, log, signal }: PushContext
   });
 }
 
-async function isSame(
-  object: Parameters<typeof holdsSameContent>[0],
-  file: WalFile,
-  url: string,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function isSame(file: WalFile, url: string, context: PushContext): Promise<boolean> {
+  const { archive, gpgKeyId, signal } = context;
   try {
-    return await holdsSameContent(object, file, signal);
+    if (gpgKeyId !== undefined) {
+      const { isOwnObject } = await import('./encrypted-notes.ts');
+      if (await isOwnObject(file, archive, () => existing(file, context))) return true;
+    }
+    return await holdsSameContent(await existing(file, context), file, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof UserError)) throw error;
@@ -121,6 +121,12 @@ async function isSame(
       cause: error,
     });
   }
+}
+
+async function existing(file: WalFile, { store, signal }: PushContext): Promise<FoundObject> {
+  const object = await store.get(walKey(file.name), { signal });
+  if (object !== undefined) return object;
+  throw new UserError('it disappeared while it was compared', { hint: 'The next attempt stores it.' });
 }
 
 /** Compressed KiB per second in the original's form, printf's %g. */

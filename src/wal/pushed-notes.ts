@@ -36,7 +36,8 @@ function notePath(file: WalFile): string {
   return join(dirname(file.path), FOLDER, file.name);
 }
 
-function noteText({ name, size, mtimeNs, inode }: WalFile, archive: string): string {
+/** One line: which state of which file, and which archive. */
+export function noteText({ name, size, mtimeNs, inode }: WalFile, archive: string): string {
   return `${name} ${size} ${mtimeNs} ${inode} ${JSON.stringify(archive)}\n`;
 }
 

@@ -9,6 +9,7 @@ describe('a shell command line', () => {
     [`wal-e '' "a'b" 'c"d;e'`, ['wal-e', '', "a'b", 'c"d;e']],
     ['wal-e --s3-prefix=s3://a/b wal-push -p4 X', ['wal-e', '--s3-prefix=s3://a/b', 'wal-push', '-p4', 'X']],
     ['wal-e key=value', ['wal-e', 'key=value']],
+    ["WALE_FILE_PREFIX='file://localhost/a b' AWS_REGION=x wal-e wal-push X", ['wal-e', 'wal-push', 'X']],
   ])('is plain: %s', (line, words) => {
     expect(plainWords(line)).toEqual(words);
   });
@@ -32,6 +33,8 @@ describe('a shell command line', () => {
     'a "`b`"',
     'a "\\$"',
     'A=b c',
+    'PATH=/evil wal-e',
+    'WALE_X=1',
     'a *',
     'a ?',
     'a [b]',

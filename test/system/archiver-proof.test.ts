@@ -33,6 +33,7 @@ const marked: Record<string, (push: string) => string> = {
   'through envdir, without a shell': (push) => `exec ${tools}/envdir ${tools}/env ${push}`,
   'with quotes': (push) => push.replace('wal-push', `"wal-push"`).replace('%p', "'%p'"),
   'with its path made of %f': (push) => push.replace('%p', 'pg_wal/%f'),
+  'with settings in front': (push) => `WALE_RETRIES=3 ${push}`,
   'with more blanks than needed': (push) => ` ${push.replaceAll(' ', '   ')} `,
 };
 

@@ -1,0 +1,65 @@
+/**
+ * Checksums of the encrypted objects that this server was about to store, in `pg_wal/.wal-e/encrypted/`: a server that
+ * holds only the public key cannot read what is in the archive, but it can recognise what it put there itself.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { FoundObject } from '../store/store.ts';
+import { noteText } from './pushed-notes.ts';
+import type { WalFile } from './wal-file.ts';
+
+/** Attempts that are remembered. */
+const MOST_CHECKSUMS = 50;
+
+/** Passes the object through; its checksum is noted before its last chunk goes on, so before a store can have it all. */
+export async function* noteEncrypted(
+  source: AsyncIterable<Uint8Array>,
+  file: WalFile,
+  archive: string,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let held: Uint8Array | undefined;
+  for await (const chunk of source) {
+    hash.update(chunk);
+    if (held !== undefined) yield held;
+    held = chunk;
+  }
+  addNote(file, archive, hash.digest('hex'));
+  if (held !== undefined) yield held;
+}
+
+/** Whether this server made the object from this very file. */
+export async function isOwnObject(
+  file: WalFile,
+  archive: string,
+  get: () => Promise<FoundObject>,
+): Promise<boolean> {
+  const known = checksums(file, archive);
+  if (known.length === 0) return false;
+  const hash = createHash('sha256');
+  for await (const chunk of (await get()).body) hash.update(chunk);
+  return known.includes(hash.digest('hex'));
+}
+
+function addNote(file: WalFile, archive: string, checksum: string): void {
+  const walDirectory = dirname(file.path);
+  // Elsewhere nobody would ever remove it.
+  if (!existsSync(join(walDirectory, 'archive_status'))) return;
+  const folder = join(walDirectory, '.wal-e', 'encrypted');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(folder)) {
+    const isWanted = existsSync(join(walDirectory, 'archive_status', `${name}.ready`));
+    if (!isWanted) rmSync(join(folder, name), { force: true });
+  }
+  const lines = [...checksums(file, archive), checksum].slice(-MOST_CHECKSUMS);
+  const text = `${noteText(file, archive)}${lines.join('\n')}\n`;
+  writeFileSync(join(folder, file.name), text, { mode: 0o600, flush: true });
+}
+
+function checksums(file: WalFile, archive: string): string[] {
+  const path = join(dirname(file.path), '.wal-e', 'encrypted', file.name);
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const head = noteText(file, archive);
+  return text.startsWith(head) ? text.slice(head.length).split('\n').filter(Boolean) : [];
+}
