@@ -9,7 +9,7 @@ const SOURCES = fileURLToPath(new URL('../src', import.meta.url));
 
 const BASEMENT = ['errors', 'log.ts', 'parallel', 'program', 'progress'];
 const TOOLS = ['codec', 'crypt', 'postgres', 'store', 'tar', 'text'];
-const WORK = ['backup', 'check', 'deletion', 'listing', 'restore', 'wal'];
+const WORK = ['backup', 'check', 'deletion', 'listing', 'restore', 'verification', 'wal'];
 
 /** Room -> what it may import, besides itself. `type:` and `lazy:` allow only such imports. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {

@@ -32,6 +32,9 @@ export type PartProblem =
   | { readonly kind: 'repeated'; readonly number: number }
   | { readonly kind: 'size'; readonly number: number; readonly expected: number; readonly found: number };
 
+/** As a listing shows them, or `damaged`: the part was read, and is not what it should be. */
+export type FoundPartProblem = PartProblem | { readonly kind: 'damaged'; readonly number: number };
+
 /** What recovery of a backup along one timeline finds in the archive. */
 export interface Reach {
   /** The timeline that is followed. */
@@ -89,7 +92,7 @@ function numberingGaps(found: ReadonlyMap<number, number>): PartProblem[] {
 }
 
 /** The WAL that recovery from `position` along `target` reads, up to the last archived segment of `target`. */
-export function pathOf(
+function pathOf(
   position: BackupPosition,
   target: number,
   tree: TimelineTree,
@@ -109,14 +112,18 @@ export function pathOf(
   return spans;
 }
 
-/** Follows `target` from the backup; `target` must be one of `targetsOf`. */
+/**
+ * Follows `target` from the backup; `target` must be one of `targetsOf`. `listed`: with segments that are there but
+ * damaged, which tell how far the WAL should go.
+ */
 export function reachAlong(
   position: BackupPosition,
   target: number,
   tree: TimelineTree,
   coverage: WalCoverage,
+  listed: WalCoverage = coverage,
 ): Reach {
-  const spans = pathOf(position, target, tree, coverage);
+  const spans = pathOf(position, target, tree, listed);
   const missing = spans.flatMap(({ timeline, first, last }) =>
     coverage.missing(timeline, first, last).map((gap) => ({ timeline, ...gap })),
   );
@@ -145,9 +152,14 @@ export function targetsOf(
 }
 
 /** Along the newest timeline that the backup can follow. */
-export function reachNewest(position: BackupPosition, tree: TimelineTree, coverage: WalCoverage): Reach {
+export function reachNewest(
+  position: BackupPosition,
+  tree: TimelineTree,
+  coverage: WalCoverage,
+  listed: WalCoverage = coverage,
+): Reach {
   const target = targetsOf(position, tree, coverage.segmentBytes).at(-1) ?? position.timeline;
-  return reachAlong(position, target, tree, coverage);
+  return reachAlong(position, target, tree, coverage, listed);
 }
 
 /** The way on which the backup gets furthest to a consistent state: a timeline that ended early may go on in a child. */
@@ -162,14 +174,14 @@ export function reachConsistent(position: BackupPosition, tree: TimelineTree, co
 /** Whether a server can be started from a backup. */
 export interface Restorability {
   readonly ok: boolean;
-  readonly parts: readonly PartProblem[];
+  readonly parts: readonly FoundPartProblem[];
   /** WAL from start to stop that is missing. */
   readonly wal: readonly WalSpan[];
 }
 
 /** `backup` with the problems of its parts, as `partProblems` found them. An unreadable sentinel cannot be trusted. */
 export function restorability(
-  backup: BackupHead & { readonly partProblems: readonly PartProblem[] },
+  backup: BackupHead & { readonly partProblems: readonly FoundPartProblem[] },
   tree: TimelineTree,
   coverage: WalCoverage,
 ): Restorability {

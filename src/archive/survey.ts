@@ -10,7 +10,7 @@ import { type BackupHead, type KnownBackup, listBackups, readSentinels } from '.
 import type { LabelTime } from './chronology.ts';
 import { foreignBackupSegment, walKey } from './layout.ts';
 import { orUnreadable, readPlain } from './plain-object.ts';
-import { type PartProblem, partProblems } from './restorability.ts';
+import { type FoundPartProblem, partProblems } from './restorability.ts';
 import { historyName, parseHistory, type TimelineHistory, TimelineTree } from './timeline.ts';
 
 const SENTINELS_AT_ONCE = 16;
@@ -23,7 +23,7 @@ export interface SurveyedBackup extends BackupHead {
   readonly objects: number;
   /** Date of its newest object. */
   readonly newest: Date;
-  readonly partProblems: readonly PartProblem[];
+  readonly partProblems: readonly FoundPartProblem[];
 }
 
 /** Objects that are not WAL-E's. */
@@ -57,7 +57,12 @@ export interface BackupSurvey {
   readonly foreignStarts: readonly string[];
 }
 
-export async function surveyBackups(store: Store, call: Call): Promise<BackupSurvey> {
+/** `damaged`: parts that were read and found to be damaged, by key. */
+export async function surveyBackups(
+  store: Store,
+  call: Call,
+  damaged: ReadonlyMap<string, string> = new Map(),
+): Promise<BackupSurvey> {
   const foreign = new ForeignCount();
   const foreignStarts: string[] = [];
   const listed = listBackups(store, call, (object) => {
@@ -67,11 +72,11 @@ export async function surveyBackups(store: Store, call: Call): Promise<BackupSur
   });
   const backups: SurveyedBackup[] = [];
   for await (const backup of readSentinels(store, listed, { width: SENTINELS_AT_ONCE, ...call }))
-    backups.push(surveyed(backup));
+    backups.push(surveyed(backup, damaged));
   return { backups, foreign, foreignStarts };
 }
 
-function surveyed(backup: KnownBackup): SurveyedBackup {
+function surveyed(backup: KnownBackup, damaged: ReadonlyMap<string, string>): SurveyedBackup {
   const { name, sentinel, version, parts, reading } = backup;
   let bytes = 0;
   let objects = 0;
@@ -89,8 +94,12 @@ function surveyed(backup: KnownBackup): SurveyedBackup {
     bytes,
     objects,
     newest: new Date(newest),
-    partProblems: reading.kind === 'absent' ? [] : partProblems(backup),
+    partProblems: reading.kind === 'absent' ? [] : [...partProblems(backup), ...damagedParts(parts, damaged)],
   };
+}
+
+function damagedParts(parts: KnownBackup['parts'], damaged: ReadonlyMap<string, string>): FoundPartProblem[] {
+  return parts.filter(({ key }) => damaged.has(key)).map(({ number }) => ({ kind: 'damaged', number }));
 }
 
 function withoutParts(reading: KnownBackup['reading']): KnownBackup['reading'] {

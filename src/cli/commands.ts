@@ -152,4 +152,16 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
     options: {},
     load: () => import('./completion.ts'),
   }),
+  'wal-verify': command({
+    summary: 'check that every backup can be restored to now: gaps, short, damaged and foreign objects',
+    epilogue: `Exit status: 0 when all is well; 1 when a backup cannot be restored to now, or an object is damaged.`,
+    positionals: {},
+    options: {
+      json: flag('everything that was found, as JSON'),
+      pretty: flag('tables for people; the default'),
+      read: flag('also read every object to its end and check it'),
+      readPart: text('N/T', 'read the N-th of T parts of the objects, e.g. 3/7 today and 4/7 tomorrow'),
+    },
+    load: () => import('../commands/wal-verify.ts'),
+  }),
 };

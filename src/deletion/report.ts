@@ -1,4 +1,5 @@
 /** What a plan keeps and deletes, and why: facts with stable names for `--json`, and the same as text. */
+import { problemOf } from '../archive/problem.ts';
 import { describeSpan, type Restorability } from '../archive/restorability.ts';
 import type { Verdict } from '../archive/retention.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
@@ -98,23 +99,6 @@ function completeLine(
     restorable: state?.ok ?? false,
     problem: problemOf(backup, state, segmentBytes),
   };
-}
-
-/** The first of a backup's problems, in words; null when there is none. */
-export function problemOf(
-  backup: SurveyedBackup,
-  state: Restorability | undefined,
-  segmentBytes: number,
-): string | null {
-  if (backup.reading.kind === 'unreadable') return `unreadable sentinel: ${backup.reading.error.message}`;
-  const [part] = state?.parts ?? [];
-  if (part !== undefined) {
-    const more =
-      (state?.parts.length ?? 0) > 1 ? ` and ${formatCount(state?.parts.length ?? 0, 'problem')} in all` : '';
-    return `part ${part.number} is ${part.kind === 'size' ? 'not of its size' : part.kind}${more}`;
-  }
-  const [gap] = state?.wal ?? [];
-  return gap === undefined ? null : `WAL is missing: ${describeSpan(gap, segmentBytes)}`;
 }
 
 const INCOMPLETE_REASONS = {
