@@ -15,6 +15,7 @@ import { type RecoveryWishes, writeRecoveryConfiguration } from '../restore/reco
 import { describeTarget, parseTarget, type TargetOptions } from '../restore/recovery-target.ts';
 import { neededVariables, restoreCommand } from '../restore/restore-command.ts';
 import { parseTablespaceOptions } from '../restore/tablespaces.ts';
+import { checkWal } from '../restore/wal-check.ts';
 import type { Context } from './context.ts';
 
 export interface BackupFetchArguments extends TargetOptions {
@@ -37,12 +38,11 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   const recovery = recoveryWishes(args, context);
   const target = await checkTarget(wishes);
   const store = await context.openStore();
-  const backup = await chooseBackup(store, args.backupName, recovery.target, async () => undefined, {
-    signal,
-  });
+  const backup = await chooseBackup(store, args.backupName, recovery.target, { signal });
   const plan = await makePlan(backup, target, wishes);
+  const wal = await checkWal(store, backup, recovery.target, { log, signal, follows: args.recoveryConf });
   if (args.dryRun) {
-    await context.print(describePlan(plan, []));
+    await context.print(describePlan(plan, wal));
     return 0;
   }
   log.info('beginning the restore', {

@@ -2,6 +2,7 @@
 import { findBackup, type KnownBackup, listBackups, readSentinels } from '../archive/catalog.ts';
 import { chronology, newestBackup } from '../archive/chronology.ts';
 import { type BackupName, parseBackupName, versionKey } from '../archive/layout.ts';
+import { labelTimeFrom, surveyBackups } from '../archive/survey.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { jsonObject } from '../listing/json.ts';
 import { type ListedBackup, listed } from '../listing/listed-backup.ts';
@@ -109,10 +110,8 @@ async function* complete(store: Store, call: Call): ReturnType<typeof listBackup
 
 /** The newest, as backup-fetch takes it. */
 async function latest(store: Store, call: Call): Promise<BackupName | undefined> {
-  const known: KnownBackup[] = [];
-  const all = readSentinels(store, complete(store, call), { width: READS_AT_ONCE, ...call });
-  for await (const backup of all) known.push({ ...backup, parts: [] });
-  return newestBackup(await chronology(known, async () => undefined))?.backup.name;
+  const { backups: all } = await surveyBackups(store, call);
+  return newestBackup(await chronology(all, labelTimeFrom(store, call)))?.backup.name;
 }
 
 /** Our own sentinels state it. */

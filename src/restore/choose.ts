@@ -1,25 +1,26 @@
 /** Which backup is meant: by its name, or LATEST, which with a target is the newest that was finished before it. */
-import { findBackup, type KnownBackup, listBackups, readSentinels } from '../archive/catalog.ts';
-import { chronology, type DatedBackup, type LabelTime } from '../archive/chronology.ts';
-import { parseBackupName } from '../archive/layout.ts';
+import { type BackupHead, findBackup, type KnownBackup } from '../archive/catalog.ts';
+import { chronology, type DatedBackup } from '../archive/chronology.ts';
+import { backupSegment, parseBackupName } from '../archive/layout.ts';
+import { backupPosition } from '../archive/restorability.ts';
+import { segmentSizeOf } from '../archive/segment-size.ts';
+import { labelTimeFrom, readHistory, surveyBackups } from '../archive/survey.ts';
+import { type TimelineHistory, TimelineTree } from '../archive/timeline.ts';
 import { UserError } from '../errors.ts';
 import { formatLsn, parseLsn } from '../postgres/segment.ts';
 import { type Call, type Store, urlOf } from '../store/store.ts';
 import { describeTarget, type RecoveryTarget } from './recovery-target.ts';
-
-const SENTINELS_AT_ONCE = 16;
 
 /** A backup with a readable sentinel and the list of its parts. */
 export async function chooseBackup(
   store: Store,
   query: string,
   target: RecoveryTarget,
-  labelTime: LabelTime,
   call: Call,
 ): Promise<KnownBackup> {
   const name = parseBackupName(query);
   if (name === undefined && query !== 'LATEST') throw invalidQuery(query);
-  const dated = name === undefined ? await newest(store, target, labelTime, call) : undefined;
+  const dated = name === undefined ? await newest(store, target, call) : undefined;
   const chosen = name ?? dated?.backup.name;
   if (chosen === undefined) throw notFound(`There is no complete backup under ${store.url}.`);
   const found = await findBackup(store, chosen, call);
@@ -37,29 +38,54 @@ export async function chooseBackup(
 async function newest(
   store: Store,
   target: RecoveryTarget,
-  labelTime: LabelTime,
   call: Call,
-): Promise<DatedBackup | undefined> {
-  const backups: KnownBackup[] = [];
-  const listed = readSentinels(store, listBackups(store, call), { width: SENTINELS_AT_ONCE, ...call });
-  for await (const backup of listed) backups.push({ ...backup, parts: [] });
-  const dated = await chronology(backups, labelTime);
+): Promise<DatedBackup<BackupHead> | undefined> {
+  const { backups } = await surveyBackups(store, call);
+  const dated = await chronology(backups, labelTimeFrom(store, call));
   if (dated.length === 0) return undefined;
   if (target.name !== undefined && dated.length > 1) throw unknownPlace(target.name);
-  const before = dated.filter((entry) => isBefore(entry, target)).at(-1);
-  if (before === undefined)
-    throw new UserError('no backup is old enough for the target', {
-      detail: `The oldest, "${dated[0]?.backup.name}", was finished at ${dated[0]?.finished.toISOString()}${stopText(dated[0]?.backup)}; the target is ${describeTarget(target)}.`,
-      hint: 'Recovery can only go forward from the end of a backup.',
-    });
-  return before;
+  const isEligible = await eligibility(store, target, backups, call);
+  const before = dated.filter(isEligible).at(-1);
+  if (before !== undefined) return before;
+  const [oldest] = dated;
+  const wanted = [describeTarget(target), timelineText(target)].filter(Boolean).join(' on ');
+  throw new UserError('no backup is old enough for the target', {
+    detail: `The oldest, "${oldest?.backup.name}", was finished at ${oldest?.finished.toISOString()}; the target is ${wanted}.`,
+    hint: 'Recovery can only go forward from the end of a backup, along its own timeline and those that branch from it.',
+  });
 }
 
-function isBefore({ backup, finished }: DatedBackup, { time, lsn }: RecoveryTarget): boolean {
-  if (time !== undefined) return finished <= time.date;
-  if (lsn === undefined) return true;
-  const stop = stopLsn(backup);
-  return stop !== undefined && stop <= lsn;
+/** Whether recovery from a backup can get to the target at all. */
+async function eligibility(
+  store: Store,
+  target: RecoveryTarget,
+  backups: readonly BackupHead[],
+  call: Call,
+): Promise<(dated: DatedBackup<BackupHead>) => boolean> {
+  const { time, lsn, timeline } = target;
+  if (lsn === undefined && typeof timeline !== 'number')
+    return ({ finished }) => time === undefined || finished <= time.date;
+  const starts = backups.map(({ name }) => backupSegment(name));
+  const { bytes } = await segmentSizeOf(store, backups, starts, call);
+  const histories = typeof timeline === 'number' ? await historiesOf(store, timeline, call) : [];
+  const tree = new TimelineTree(histories);
+  return ({ backup, finished }) => {
+    const { timeline: own, stopLsn } = backupPosition(backup, bytes);
+    const left = typeof timeline === 'number' ? tree.left(own, timeline) : 'itself';
+    const onWay = left === 'itself' || (left !== undefined && stopLsn !== undefined && stopLsn <= left);
+    const early = lsn === undefined || (stopLsn !== undefined && stopLsn <= lsn);
+    return onWay && early && (time === undefined || finished <= time.date);
+  };
+}
+
+async function historiesOf(store: Store, timeline: number, call: Call): Promise<TimelineHistory[]> {
+  const history = timeline > 1 ? await readHistory(store, timeline, call) : undefined;
+  if (history instanceof UserError) throw history;
+  return history === undefined ? [] : [history];
+}
+
+function timelineText({ timeline }: RecoveryTarget): string | undefined {
+  return typeof timeline === 'number' ? `timeline ${timeline}` : undefined;
 }
 
 /** A backup that was named must be old enough too; of the original's only the date of an object is known, which proves nothing. */

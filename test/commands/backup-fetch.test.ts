@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BackupName, partKey, sentinelKey } from '../../src/archive/layout.ts';
+import { type BackupName, partKey, sentinelKey, walKey } from '../../src/archive/layout.ts';
 import { type BackupFetchArguments, run } from '../../src/commands/backup-fetch.ts';
 import { DataError, UsageError, UserError } from '../../src/errors.ts';
 import { createFileStore } from '../../src/store/file.ts';
@@ -317,6 +317,7 @@ describe('symbolic links of the archive', () => {
     expect(readlinkSync(join(data, 'server.key'))).toBe('base/1');
     expect(readlinkSync(join(data, 'server.crt'))).toBe('/etc/ssl/certs/cert.pem');
     expect(records.filter(({ level }) => level === 'WARNING').map(({ detail }) => detail)).toEqual([
+      'Missing: 000000010000000000000003.',
       '"pg_wal" led to "/srv/wal".',
       '"server.crt" leads to "/etc/ssl/certs/cert.pem".',
     ]);
@@ -494,6 +495,7 @@ describe('an archive that cannot be right', () => {
 describe('--recovery-conf', () => {
   it('writes the settings and the signal before the server can be started', async () => {
     await threeParts();
+    await storeWal('000000010000000000000003');
     const { printed } = await fetch({ recoveryConf: true, targetTime: '2026-11-21T08:00:00Z' });
     const conf = readFileSync(join(data, 'postgresql.auto.conf'), 'utf8');
     expect(conf).toMatch(/^restore_command = '.* --file-prefix=file:.* wal-fetch "%f" "%p"'$/m);
@@ -510,6 +512,105 @@ describe('--recovery-conf', () => {
     expect(existsSync(data)).toBe(false);
   });
 });
+
+async function storeWal(...names: readonly string[]): Promise<void> {
+  const how = { ...call, createOnly: false, contentType: 'application/octet-stream' } as const;
+  for (const name of names) await store.put(walKey(name), [compress(Buffer.from('WAL'))], how);
+}
+
+describe('the WAL', () => {
+  const recovery = { recoveryConf: true };
+  const first = '000000010000000000000003';
+
+  it('from start to stop is in the archive, or a warning names what is missing', async () => {
+    await threeParts();
+    const { records } = await fetch();
+    expect(records.find(({ level }) => level === 'WARNING')?.detail).toBe(`Missing: ${first}.`);
+    rmSync(data, { recursive: true });
+    await storeWal(first);
+    expect((await fetch()).records.filter(({ level }) => level === 'WARNING')).toEqual([]);
+  });
+
+  it('must reach to an LSN without a gap, or the restore is refused with the reason', async () => {
+    await threeParts();
+    await storeWal(first, '000000010000000000000004', '000000010000000000000006');
+    await fetch({ ...recovery, targetLsn: '0/4FFFFFF', dryRun: true });
+    await expect(fetch({ ...recovery, targetLsn: '0/6000028' })).rejects.toMatchObject({
+      message: 'the archive does not reach to the LSN 0/6000028',
+      detail:
+        'Along timeline 1 after 000000010000000000000004 the archive has a gap: 000000010000000000000005.',
+    });
+    await storeWal('000000010000000000000005');
+    await fetch({ ...recovery, targetLsn: '0/6000028', dryRun: true });
+    await expect(fetch({ ...recovery, targetLsn: '0/7000028' })).rejects.toMatchObject({
+      detail: 'Along timeline 1 the archive ends with 000000010000000000000006.',
+    });
+    expect(existsSync(data)).toBe(false);
+  });
+
+  it('must have been stored up to a time', async () => {
+    await threeParts();
+    await storeWal(first);
+    const later = new Date(Date.now() + 3_600_000).toISOString();
+    await expect(fetch({ ...recovery, targetTime: later })).rejects.toMatchObject({
+      detail: expect.stringMatching(
+        /^Along timeline 1 the archive ends with 000000010000000000000003, which was stored at /,
+      ),
+    });
+    await fetch({ ...recovery, targetTime: new Date().toISOString(), dryRun: true });
+  });
+
+  it('must lead to the timeline', async () => {
+    await threeParts();
+    await storeWal(first, '000000010000000000000004', '000000020000000000000004');
+    const history = (lsn: string) =>
+      store.put(
+        walKey('00000002.history'),
+        [compress(Buffer.from(`1\t${lsn}\tno recovery target specified\n`))],
+        {
+          ...call,
+          createOnly: false,
+          contentType: 'application/octet-stream',
+        },
+      );
+    await history('0/4000100');
+    const { printed } = await fetch({ ...recovery, dryRun: true });
+    expect(printed).toContain(
+      'along timeline 2 to the end of the WAL; the archive reaches to 000000020000000000000004',
+    );
+    expect((await fetch({ ...recovery, targetTimeline: 'current', dryRun: true })).printed).toContain(
+      'along timeline 1',
+    );
+    await expect(fetch({ ...recovery, targetTimeline: '3', dryRun: true })).rejects.toThrow(UserError);
+    await history('0/3000050');
+    await expect(fetch({ ...recovery, dryRun: true })).rejects.toMatchObject({
+      message: 'the timeline cannot be reached from the backup',
+    });
+    await expect(fetch({ ...recovery, targetTimeline: '2', dryRun: true })).rejects.toThrow('old enough');
+    await fetch({ ...recovery, targetTimeline: '1', dryRun: true });
+  });
+});
+
+describe('LATEST with a target', () => {
+  it('is the newest backup that was finished before it', async () => {
+    await storeBackup(store, { parts: [leastMembers()], own: { finishTime: '2026-11-21T07:00:30Z' } });
+    await storeBackup(store, {
+      parts: [leastMembers()],
+      segment: '000000010000000000000005',
+      own: { finishTime: '2026-11-21T07:30:00Z' },
+    });
+    await storeWal(first3, '000000010000000000000004', '000000010000000000000005');
+    const planned = async (args: Partial<BackupFetchArguments>) =>
+      /backup +(\S+)/.exec((await fetch({ recoveryConf: true, dryRun: true, ...args })).printed)?.[1];
+    expect(await planned({ targetTime: '2026-11-21T07:29:59Z' })).toContain(first3);
+    expect(await planned({ targetTime: '2026-11-21T07:30:00Z' })).toContain('000000010000000000000005');
+    expect(await planned({ targetLsn: '0/4500000' })).toContain(first3);
+    expect(await planned({ targetLsn: '0/5500000' })).toContain('000000010000000000000005');
+    await expect(planned({ targetName: 'x' })).rejects.toThrow('LATEST cannot be told for a restore point');
+  });
+});
+
+const first3 = '000000010000000000000003';
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield Uint8Array.from(bytes);
