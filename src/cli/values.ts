@@ -51,17 +51,22 @@ function wholeNumber(name: string, text: string, minimum = Number.MIN_SAFE_INTEG
   return value;
 }
 
-function positionalValues(command: Command, texts: readonly string[]): Values {
-  const declared = Object.entries(command.positionals);
-  const missing = declared.slice(texts.length).filter(([, positional]) => positional.required);
+/** Throws UsageError when some are missing, or there are too many. */
+export function checkPositionals(command: Command, texts: readonly string[]): void {
+  const declared = Object.values(command.positionals);
+  const missing = declared.slice(texts.length).filter(({ required }) => required);
   if (missing.length > 0) {
-    const names = missing.map(([, positional]) => positional.placeholder).join(', ');
+    const names = missing.map(({ placeholder }) => placeholder).join(', ');
     throw new UsageError(`the following arguments are required: ${names}`);
   }
   const surplus = texts.slice(declared.length);
   if (surplus.length > 0) throw new UsageError(`unrecognized arguments: ${surplus.join(' ')}`);
+}
+
+function positionalValues(command: Command, texts: readonly string[]): Values {
+  checkPositionals(command, texts);
   return Object.fromEntries(
-    declared.map(([key, positional], at) => {
+    Object.entries(command.positionals).map(([key, positional], at) => {
       const text = texts[at];
       return [key, text === undefined ? undefined : convertPositional(positional, text)];
     }),
