@@ -5,6 +5,7 @@
  *   TABLE   hash table of the compressor: 2^14 addresses of 32 bits
  *   PLAIN   one block of plain data, at most 256 KiB, behind room for a block header
  *   PACKED  the same block compressed, also behind room for a block header
+ *   SPARE   untouched by the codec: one data page of a database, for the module that checks pages in this memory
  */
 export const TABLE_BITS: u32 = 14;
 export const TABLE_BYTES: usize = 4 << TABLE_BITS;
@@ -17,3 +18,4 @@ export const PLAIN: usize = TABLE + TABLE_BYTES + HEADER_ROOM;
 export const PACKED: usize = PLAIN + BLOCK_BYTES + SLACK + HEADER_ROOM;
 /** LZO1X grows data that does not compress by at most one byte in sixteen, and a few. */
 export const PACKED_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 16 + SLACK;
+export const SPARE: usize = PACKED + PACKED_BYTES;

@@ -1,12 +1,8 @@
 /**
  * The checksum that PostgreSQL keeps in each data page (`storage/checksum_impl.h`): 32 interleaved sums of the page's
  * 32-bit words, multiplied and mixed much like FNV-1a, folded with the block number. Little-endian, as WebAssembly is.
- *
- *   BUFFER  whole pages, at most BUFFER_BYTES
+ * Works on pages wherever they lie in a memory that it is given.
  */
-export const BUFFER: usize = 0;
-export const BUFFER_BYTES: usize = 256 * 1024;
-
 const PRIME: u32 = 16777619;
 const ROW: usize = 128;
 
@@ -14,13 +10,13 @@ const CHECKSUM: usize = 8;
 const UPPER: usize = 14;
 
 /**
- * Index of the first of `count` pages, counted from page `from`, that is not as PostgreSQL accepts it: its checksum is
- * wrong, or it is new (nothing allocated in it) and not all zero. `count` if there is none. `firstBlock`: the number of
- * page 0 in its relation. The pages are unchanged afterwards.
+ * Index of the first of the `count` pages at `address`, counted from page `from`, that is not as PostgreSQL accepts it:
+ * its checksum is wrong, or it is new (nothing allocated in it) and not all zero. `count` if there is none.
+ * `firstBlock`: the number of page 0 in its relation. The pages are unchanged afterwards.
  */
-export function firstUnsound(from: u32, count: u32, pageBytes: u32, firstBlock: u32): u32 {
+export function firstUnsound(address: usize, from: u32, count: u32, pageBytes: u32, firstBlock: u32): u32 {
   for (let index = from; index < count; index++) {
-    const page = BUFFER + <usize>index * pageBytes;
+    const page = address + <usize>index * pageBytes;
     const sound =
       load<u16>(page, UPPER) == 0
         ? isZero(page, pageBytes)
@@ -38,7 +34,7 @@ function isZero(page: usize, length: usize): bool {
 }
 
 /** Of a page whose own checksum field is taken as zero; 1 to 65535. */
-export function checksum(page: usize, length: usize, block: u32): u32 {
+function checksum(page: usize, length: usize, block: u32): u32 {
   const stored = load<u16>(page, CHECKSUM);
   store<u16>(page, 0, CHECKSUM);
   // The initial sums are random numbers that PostgreSQL fixed.

@@ -4,6 +4,7 @@ import { allReached } from './compare.ts';
 /** In this order; each module's `run` prints its own tables. */
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   codec: () => import('./codec.ts'),
+  'backup-push': () => import('./backup-push.ts'),
 };
 
 const names = process.argv.slice(2);

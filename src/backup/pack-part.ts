@@ -5,6 +5,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { firstBlock } from '../postgres/relation-file.ts';
 import { paddingAfter, tarHeader } from '../tar/header.ts';
 import { PageReader } from './page-reader.ts';
 import {
@@ -23,6 +24,8 @@ export interface PackOptions {
   readonly sink: ChunkSink;
   /** Told of every piece that was read; may block (rate limit). */
   readonly read: (bytes: number) => void;
+  /** Instead of sleeping before an unsound page is read again. */
+  readonly wait?: ((milliseconds: number) => void) | undefined;
 }
 
 export function packPart(order: PartOrder, options: PackOptions): PackedPart {
@@ -47,7 +50,11 @@ class Packing {
     const { hashed, sink } = options;
     this.#writer = new PartWriter({ mtimeSeconds: order.mtimeSeconds, hashed, sink });
     if (options.pages !== undefined) {
-      this.#pages = new PageReader(options.pages, (page) => this.#foundUnsound(page));
+      this.#pages = new PageReader({
+        rules: options.pages,
+        unsound: (page) => this.#foundUnsound(page),
+        wait: options.wait,
+      });
     }
   }
 
@@ -105,30 +112,27 @@ class Packing {
 
   /** Bytes copied: fewer than `size` when the file became shorter. */
   #copy(descriptor: number, size: number, name: string): number {
-    const checked = this.#pages?.open(descriptor, name);
-    if (checked === undefined) return this.#copyPlain(descriptor, size);
-    let at = 0;
-    while (at < size) {
-      const piece = checked(at, size - at);
-      if (piece.length === 0) break;
-      this.#options.read(piece.length);
-      this.#writer.write(piece);
-      at += piece.length;
-    }
-    return at;
-  }
-
-  #copyPlain(descriptor: number, size: number): number {
+    const read = this.#reader(descriptor, name);
     let at = 0;
     while (at < size) {
       const room = this.#writer.room();
-      const bytes = readSync(descriptor, room, 0, Math.min(room.length, size - at), at);
+      const bytes = read(at, room.length > size - at ? room.subarray(0, size - at) : room);
       if (bytes === 0) break;
       this.#options.read(bytes);
       this.#writer.advance(bytes);
       at += bytes;
     }
     return at;
+  }
+
+  #reader(descriptor: number, name: string): (at: number, room: Uint8Array) => number {
+    const pages = this.#pages;
+    const first =
+      this.#options.pages === undefined ? undefined : firstBlock(name, this.#options.pages.segmentBlocks);
+    if (pages === undefined || first === undefined) {
+      return (at, room) => readSync(descriptor, room, 0, room.length, at);
+    }
+    return (at, room) => pages.read({ descriptor, name, firstBlock: first }, at, room);
   }
 
   #foundUnsound(page: UnsoundPage): void {

@@ -3,6 +3,7 @@
  * out as an async iterable. A worker waits when a few of its chunks were not taken yet, so memory stays bounded
  * however slow the store is.
  */
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
@@ -27,44 +28,101 @@ export interface PackingPart {
 export interface PartPool {
   /** Bytes of files read so far. */
   bytesRead(): number;
-  /** At most `size` at a time. Throws the signal's reason when that aborts. */
-  pack(order: PartOrder, signal: AbortSignal): PackingPart;
+  /** Resolves when a worker has time for it. Throws the signal's reason when that aborts. */
+  pack(order: PartOrder, signal: AbortSignal): Promise<PackingPart>;
   /** Ends the threads, whatever they do. */
   close(): Promise<void>;
 }
 
 /** Chunks of a megabyte that a worker may be ahead. */
 const CREDIT = 4;
+const LOOK_MS = 50;
+const LOOKS = 3;
 
+/**
+ * As many threads as there are cores start at once: each costs 45 ms of a core and a dozen megabytes. Further ones, up
+ * to `size`, start when those there are wait for the store, so that a slow store gets more parts at a time.
+ */
 export function createPartPool(options: PartPoolOptions): PartPool {
-  const progress = new SharedArrayBuffer(8);
-  const { pages, hashed, readBytesPerSecond } = options;
-  const rateLimit = readBytesPerSecond === undefined ? undefined : createRateLimit(readBytesPerSecond);
-  const all = Array.from(
-    { length: options.size },
-    () => new PartWorker({ pages, hashed, rateLimit, progress }),
-  );
-  const idle = [...all];
-  return {
-    bytesRead: () => Number(Atomics.load(new BigInt64Array(progress), 0)),
-    pack(order, signal) {
-      const worker = idle.pop();
-      if (worker === undefined) throw new Error('all workers are busy');
-      let part: PackedPart | undefined;
-      async function* chunks() {
-        part = yield* worker?.pack(order, signal) ?? [];
-        if (worker !== undefined) idle.push(worker);
+  return new Pool(options);
+}
+
+class Pool implements PartPool {
+  readonly #options: PartPoolOptions;
+  readonly #setup: Omit<WorkerSetup, 'credit'>;
+  readonly #all: PartWorker[] = [];
+  readonly #idle: PartWorker[] = [];
+  /** Called when a worker became idle. */
+  readonly #waiting = new Set<() => void>();
+
+  constructor(options: PartPoolOptions) {
+    this.#options = options;
+    const { pages, hashed, readBytesPerSecond } = options;
+    const rateLimit = readBytesPerSecond === undefined ? undefined : createRateLimit(readBytesPerSecond);
+    this.#setup = { pages, hashed, rateLimit, progress: new SharedArrayBuffer(8) };
+    while (this.#all.length < Math.min(options.size, availableParallelism())) this.#add();
+  }
+
+  bytesRead(): number {
+    return Number(Atomics.load(new BigInt64Array(this.#setup.progress), 0));
+  }
+
+  async pack(order: PartOrder, signal: AbortSignal): Promise<PackingPart> {
+    const worker = await this.#free(signal);
+    let part: PackedPart | undefined;
+    const finished = () => {
+      this.#idle.push(worker);
+      for (const wake of this.#waiting) wake();
+    };
+    async function* chunks() {
+      part = yield* worker.pack(order, signal);
+      finished();
+    }
+    return {
+      chunks: chunks(),
+      packed() {
+        if (part === undefined) throw new Error('the part is not packed yet');
+        return part;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.end()));
+  }
+
+  async #free(signal: AbortSignal): Promise<PartWorker> {
+    for (let heldUp = 0; ; heldUp = this.#all.some((worker) => worker.isHeldUp()) ? heldUp + 1 : 0) {
+      signal.throwIfAborted();
+      const worker = this.#idle.pop();
+      if (worker !== undefined) return worker;
+      if (heldUp >= LOOKS && this.#all.length < this.#options.size) {
+        heldUp = 0;
+        this.#add();
+      } else {
+        await this.#look();
       }
-      return {
-        chunks: chunks(),
-        packed() {
-          if (part === undefined) throw new Error('the part is not packed yet');
-          return part;
-        },
+    }
+  }
+
+  /** Until a worker is idle, or for a moment. */
+  #look(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
       };
-    },
-    close: async () => void (await Promise.all(all.map((worker) => worker.end()))),
-  };
+      const timer = setTimeout(done, LOOK_MS);
+      this.#waiting.add(done);
+    });
+  }
+
+  #add(): void {
+    const worker = new PartWorker(this.#setup);
+    this.#all.push(worker);
+    this.#idle.push(worker);
+  }
 }
 
 class PartWorker {
@@ -87,12 +145,14 @@ class PartWorker {
   }
 
   async *pack(order: PartOrder, signal: AbortSignal): AsyncGenerator<Uint8Array, PackedPart> {
+    // A signal of its own, since Node warns of one that more than ten listen to.
+    const own = AbortSignal.any([signal]);
     const aborted = () => this.#wake();
-    signal.addEventListener('abort', aborted, { once: true });
+    own.addEventListener('abort', aborted, { once: true });
     try {
       this.#thread.postMessage(order);
       for (;;) {
-        const report = await this.#next(signal);
+        const report = await this.#next(own);
         if (report.kind === 'packed') return report.part;
         if (report.kind === 'failed') throw new UserError(report.message, report);
         yield report.chunk;
@@ -100,8 +160,13 @@ class PartWorker {
         Atomics.notify(this.#credit, 0);
       }
     } finally {
-      signal.removeEventListener('abort', aborted);
+      own.removeEventListener('abort', aborted);
     }
+  }
+
+  /** Nobody takes what it makes. */
+  isHeldUp(): boolean {
+    return Atomics.load(this.#credit, 0) <= 0;
   }
 
   async end(): Promise<void> {

@@ -63,7 +63,7 @@ export class PartUploads {
   async upload({ number, members }: Partition<PartMember>, signal: AbortSignal): Promise<void> {
     const { store, backup, pool, gpgKeyId, progress } = this.#options;
     this.#lastNumber = Math.max(this.#lastNumber, number);
-    const packing = pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
+    const packing = await pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
     const plain = this.#counted(packing.chunks);
     const stored =
       gpgKeyId === undefined ? undefined : new Hashed(encrypt(plain, { keyId: gpgKeyId, signal }));

@@ -12,6 +12,10 @@ export interface Lzo1x {
   /** All of the module's memory, which never grows. */
   readonly memory: Uint8Array;
   readonly view: DataView;
+  /** The same, for another module to work on what lies in it. */
+  readonly sharedMemory: WebAssembly.Memory;
+  /** Address of 32 KiB that the codec never touches. */
+  readonly spare: number;
   /** Address of one block of plain data; `HEADER_ROOM` bytes in front of it and of `packed` are free to use. */
   readonly plain: number;
   /** Address of the same block compressed. */
@@ -36,6 +40,7 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   readonly PLAIN: WebAssembly.Global;
   readonly PACKED: WebAssembly.Global;
+  readonly SPARE: WebAssembly.Global;
   readonly faultOffset: WebAssembly.Global;
   compress(length: number): number;
   decompress(packedLength: number, plainLength: number): number;
@@ -49,6 +54,8 @@ function load(code: Uint8Array): Lzo1x {
   return {
     memory: new Uint8Array(made.memory.buffer),
     view: new DataView(made.memory.buffer),
+    sharedMemory: made.memory,
+    spare: made.SPARE.value,
     plain: made.PLAIN.value,
     packed: made.PACKED.value,
     compress: made.compress,

@@ -40,8 +40,8 @@ describe('the workers', () => {
   it('make several parts at a time and one after the other', async () => {
     const pool = open({ size: 2 });
     for (let round = 0; round < 2; round += 1) {
-      const packing = [3, 5].map((size) =>
-        pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal),
+      const packing = await Promise.all(
+        [3, 5].map((size) => pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal)),
       );
       const objects = await Promise.all(packing.map(({ chunks }) => drain(chunks)));
       expect(objects.map((object) => decompress(object).length > 3 * MEGABYTE)).toEqual([true, true]);
@@ -52,7 +52,7 @@ describe('the workers', () => {
 
   it('wait while nobody takes what they have made', async () => {
     const pool = open();
-    const { chunks } = pool.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
+    const { chunks } = await pool.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
     const iterator = chunks[Symbol.asyncIterator]();
     await iterator.next();
     let before = -1;
@@ -68,10 +68,34 @@ describe('the workers', () => {
     expect(pool.bytesRead()).toBe(64 * MEGABYTE);
   });
 
+  it('become more, up to the size, when those there are wait for the store', async () => {
+    const pool = open({ size: 8 });
+    const take = async () => {
+      const { chunks } = await pool.pack({ members: [file(16 * MEGABYTE)], mtimeSeconds: 0 }, signal);
+      const iterator = chunks[Symbol.asyncIterator]();
+      await iterator.next();
+      return iterator;
+    };
+    // Nobody goes on reading any of them, so each needs a worker of its own.
+    const held = [];
+    for (let part = 0; part < 8; part += 1) held.push(await take());
+    expect(held).toHaveLength(8);
+    let ninth = false;
+    const waiting = take().then(() => {
+      ninth = true;
+    });
+    for (let next = await held[0]?.next(); ninth === false && next?.done === false; )
+      next = await held[0]?.next();
+    await waiting;
+  });
+
   it('stop in the middle when the signal aborts, with its reason', async () => {
     const pool = open();
     const controller = new AbortController();
-    const { chunks } = pool.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, controller.signal);
+    const { chunks } = await pool.pack(
+      { members: [file(64 * MEGABYTE)], mtimeSeconds: 0 },
+      controller.signal,
+    );
     const reading = async () => {
       for await (const chunk of chunks) if (chunk.length > 0) controller.abort(new Error('enough'));
     };
@@ -81,10 +105,10 @@ describe('the workers', () => {
 
   it('end while they wait, or while a rate limit holds them', async () => {
     const waiting = open();
-    const { chunks } = waiting.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
+    const { chunks } = await waiting.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
     await chunks[Symbol.asyncIterator]().next();
     const limited = open({ readBytesPerSecond: 1 });
-    const slow = limited.pack({ members: [file(MEGABYTE)], mtimeSeconds: 0 }, signal);
+    const slow = await limited.pack({ members: [file(MEGABYTE)], mtimeSeconds: 0 }, signal);
     const first = drain(slow.chunks);
     first.catch(() => undefined);
     await poll('the limit to hold', () => limited.bytesRead() > 0);
@@ -96,8 +120,8 @@ describe('the workers', () => {
   it('keep to the rate limit together', async () => {
     const pool = open({ size: 2, readBytesPerSecond: 4 * MEGABYTE });
     const started = performance.now();
-    const packing = [1, 1].map((size) =>
-      pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal),
+    const packing = await Promise.all(
+      [1, 1].map((size) => pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal)),
     );
     await Promise.all(packing.map(({ chunks }) => drain(chunks)));
     expect(performance.now() - started).toBeGreaterThan(480);
@@ -106,7 +130,7 @@ describe('the workers', () => {
   it('hand an error of their own over as it is', async () => {
     const pool = open();
     const unreadable = { ...file(10), path: '/dev/null/x' };
-    const { chunks } = pool.pack({ members: [unreadable], mtimeSeconds: 0 }, signal);
+    const { chunks } = await pool.pack({ members: [unreadable], mtimeSeconds: 0 }, signal);
     await expect(drain(chunks)).rejects.toMatchObject({
       name: 'UserError',
       message: 'could not read a file of the cluster',
