@@ -87,7 +87,7 @@ async function equality(cluster: string): Promise<[string, boolean, string]> {
 }
 
 function isLeftOut(line: string): boolean {
-  return /^Only in .*unpacked-theirs\S*: (postmaster\.opts|pg_internal\.init|\d{4})$/.test(line);
+  return /^Only in .*unpacked-theirs\S*: (postmaster\.opts|pg_internal\.init|pgsql_tmp|\d{4})$/.test(line);
 }
 
 function difference(one: string, other: string): Promise<{ stdout: string }> {

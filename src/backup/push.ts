@@ -21,7 +21,7 @@ import { type ClusterTablespace, readTablespaces } from '../postgres/tablespaces
 import { VERSION } from '../program.ts';
 import { formatBytes, formatDuration, Progress } from '../progress.ts';
 import type { Store } from '../store/store.ts';
-import { partitions, partLimits } from '../tar/partition.ts';
+import { largestFirst, partitions, partLimits } from '../tar/partition.ts';
 import { takePlace } from './backup-place.ts';
 import { damagedPages } from './damage.ts';
 import { clusterBytes, clusterMembers, lastMembers } from './members.ts';
@@ -146,7 +146,8 @@ class Push {
   ): Promise<BackupEnd> {
     const { source, poolSize, withConfig, log } = this.#options;
     const members = clusterMembers(source.facts, { tablespaces, withConfig, log, signal: this.#signal });
-    await uploads.uploadAll(partitions(members, partLimits(totalBytes, poolSize)), this.#signal);
+    const parts = partitions(members, partLimits(totalBytes, poolSize));
+    await uploads.uploadAll(largestFirst(parts), this.#signal);
     // Read before the stop: on a standby the copy is consistent at the minimum recovery point that this file names.
     const withControl = await lastMembers(source.facts);
     const end = await source.stop(start, this.#signal);

@@ -70,3 +70,30 @@ interface Filling<Member> {
 function isFull<Member>(part: Filling<Member>, nextBytes: number, limits: PartLimits): boolean {
   return part.bytes + nextBytes >= limits.bytes || part.members.length >= limits.members;
 }
+
+const HELD_PARTS = 16;
+
+/**
+ * The same partitions, larger ones earlier, as far as that can be seen by holding back a few: a large file that came
+ * last would keep one worker busy when all others have nothing left to do.
+ */
+export async function* largestFirst<Member>(
+  parts: AsyncIterable<Partition<Member>>,
+): AsyncGenerator<Partition<Member>> {
+  const held: Partition<Member>[] = [];
+  let members = 0;
+  const takeLargest = () => {
+    held.sort((a, b) => a.bytes - b.bytes);
+    const part = held.pop();
+    members -= part?.members.length ?? 0;
+    return part;
+  };
+  for await (const part of parts) {
+    held.push(part);
+    members += part.members.length;
+    if (held.length < HELD_PARTS && members <= MAX_PART_MEMBERS) continue;
+    const largest = takeLargest();
+    if (largest !== undefined) yield largest;
+  }
+  for (let part = takeLargest(); part !== undefined; part = takeLargest()) yield part;
+}

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_PART_BYTES, partitions, partLimits } from '../../src/tar/partition.ts';
+import {
+  largestFirst,
+  MAX_PART_BYTES,
+  type Partition,
+  partitions,
+  partLimits,
+} from '../../src/tar/partition.ts';
 
 async function deal(sizes: readonly number[], bytes: number, members = 6144) {
   async function* batches() {
@@ -48,5 +54,30 @@ describe('the limits', () => {
   it('never exceed those of the original, and do not chop small clusters up', () => {
     expect(partLimits(100 * 1024 ** 4, 1).bytes).toBe(1610612736);
     expect(partLimits(1000, 4).bytes).toBe(64 * 1024 ** 2);
+  });
+});
+
+describe('the order', () => {
+  async function order(sizes: readonly number[], membersEach = 1): Promise<number[]> {
+    async function* parts(): AsyncGenerator<Partition<number>> {
+      for (const [number, bytes] of sizes.entries()) {
+        yield { number, bytes, members: Array.from({ length: membersEach }, () => 0) };
+      }
+    }
+    const seen: number[] = [];
+    for await (const { bytes } of largestFirst(parts())) seen.push(bytes);
+    return seen;
+  }
+
+  it('is from large to small as long as there are few', async () => {
+    expect(await order([3, 1, 9, 5])).toEqual([9, 5, 3, 1]);
+  });
+
+  it('never waits for all of many: sixteen are held back, or as many as have the members of one part', async () => {
+    const many = Array.from({ length: 40 }, (_, i) => i);
+    const seen = await order(many);
+    expect([...seen].sort((a, b) => a - b)).toEqual(many);
+    expect(seen[0]).toBe(15);
+    expect((await order(many, 6144))[0]).toBe(1);
   });
 });
