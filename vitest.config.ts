@@ -5,15 +5,26 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 
 const shared = { pool: 'forks', testTimeout: 30_000, hookTimeout: 120_000 } as const;
 
+// Installs and starts servers: only when it is asked for (npm run test:stores).
+const stores = {
+  test: { ...shared, name: 'stores', include: ['test/stores/**/*.test.ts'], testTimeout: 300_000 },
+};
+
 export default defineConfig({
   test: {
     projects: [
       {
-        test: { ...shared, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/system/**'] },
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/system/**', 'test/stores/**'],
+        },
       },
       {
         test: { ...shared, name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 300_000 },
       },
+      ...(process.env.WALE_TEST_STORES === '1' ? [stores] : []),
     ],
   },
 });

@@ -4,7 +4,7 @@
  */
 import type { Key } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
-import type { PutOptions, PutResult } from '../store.ts';
+import type { ObjectInfo, PutOptions, PutResult } from '../store.ts';
 import type { S3Client } from './client.ts';
 import { S3Error } from './failure.ts';
 import { CHECKSUM_HEADER, checksumOf, objectHeaders, objectPath } from './object.ts';
@@ -15,7 +15,10 @@ export interface Puts {
   presence(key: Key, signal: AbortSignal): Promise<'present' | 'absent' | 'hidden'>;
 }
 
-export function createPuts(client: S3Client, settings: S3Settings): Puts {
+/** Tells what a HEAD cannot: see store.ts. */
+export type Head = (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
+
+export function createPuts(client: S3Client, settings: S3Settings, head: Head): Puts {
   let honoured = settings.conditionalPut;
 
   const put = async (key: Key, body: readonly Uint8Array[], options: PutOptions, onlyNew: boolean) => {
@@ -30,10 +33,13 @@ export function createPuts(client: S3Client, settings: S3Settings): Puts {
       await client.send({ method: 'HEAD', path: objectPath(settings, key) }, signal);
       return 'present';
     } catch (error) {
-      if (error instanceof S3Error && error.absent) return 'absent';
-      if (error instanceof S3Error && error.status === 403) return 'hidden';
-      throw error;
+      if (!(error instanceof S3Error)) throw error;
+      if (error.absent) return 'absent';
+      if (error.status === 403) return 'hidden';
+      // Swift says so, and no more, of a wrong region.
+      if (error.status !== 400) throw error;
     }
+    return (await head(key, signal)) === undefined ? 'absent' : 'present';
   };
 
   const putAfterHead = async (
@@ -43,7 +49,7 @@ export function createPuts(client: S3Client, settings: S3Settings): Puts {
   ): Promise<PutResult> => {
     const seen = await presence(key, options.signal);
     if (seen === 'present') return 'exists';
-    if (seen === 'hidden') throw cannotSee(key, settings);
+    if (seen === 'hidden' && (await head(key, options.signal)) !== undefined) return 'exists';
     await put(key, body, options, false);
     return 'stored';
   };
@@ -82,13 +88,4 @@ function refusesCondition({ status, code }: S3Error): boolean {
     status === 400 &&
     (code === undefined || /^(InvalidArgument|InvalidRequest|BadRequest|NotImplemented)$/.test(code))
   );
-}
-
-function cannotSee(key: Key, { bucket }: S3Settings): S3Error {
-  return new S3Error('the store does not let us see whether an object is there', {
-    status: 403,
-    detail: `HEAD of "${key}" in the bucket "${bucket}" is denied, and the store has no conditional puts.`,
-    hint: 'Allow s3:GetObject and s3:ListBucket to the owner of AWS_ACCESS_KEY_ID.',
-    transient: false,
-  });
 }

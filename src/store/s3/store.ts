@@ -7,14 +7,14 @@ import type { LookupFunction } from 'node:net';
 import type { Key } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
 import type { Retry } from '../retrying.ts';
-import type { Body, ObjectInfo, PutOptions, PutResult, Store } from '../store.ts';
+import type { Body, PutOptions, PutResult, Store } from '../store.ts';
 import { createAgents } from './agent.ts';
 import { createS3Client, type S3Client } from './client.ts';
 import { createCredentials } from './credentials.ts';
 import { createDownloads } from './download.ts';
 import { S3Error } from './failure.ts';
 import { objectInfo, objectPath } from './object.ts';
-import { createPuts, type Puts } from './put.ts';
+import { createPuts, type Head, type Puts } from './put.ts';
 import { createTransport, type Timeouts } from './transport.ts';
 
 export interface S3StoreParts {
@@ -31,9 +31,9 @@ export function createS3Store({ settings, retry, timeouts = TIMEOUTS, lookup }: 
   const transport = createTransport(agents.agentFor, timeouts);
   const credentials = createCredentials(settings.credentials);
   const client = createS3Client({ settings, transport, credentials, retry });
-  const puts = createPuts(client, settings);
-  const downloads = createDownloads(client, retry);
   const head = createHead(client, settings, retry);
+  const puts = createPuts(client, settings, head);
+  const downloads = createDownloads(client, retry);
   const operator = async () => {
     const [{ createSdkClient }, listing] = await Promise.all([import('./sdk.ts'), import('./listing.ts')]);
     return { sdk: createSdkClient(client, settings.bucket), ...listing };
@@ -79,8 +79,6 @@ export function createS3Store({ settings, retry, timeouts = TIMEOUTS, lookup }: 
 function isBytes(body: Body): body is readonly Uint8Array[] {
   return Array.isArray(body);
 }
-
-type Head = (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
 
 /** The answer to HEAD has no body to explain a failure with: then one byte is asked for, to learn why. */
 function createHead(client: S3Client, settings: S3Settings, retry: Retry): Head {

@@ -48,8 +48,7 @@ export function createTransport(agentFor: AgentSource, timeouts: Timeouts): Tran
     async send(request, signal) {
       const agent = await agentFor(request.address);
       signal.throwIfAborted();
-      const response = await exchange(request, agent, timeouts, signal);
-      refuseEcho(request.what, response, answered);
+      const response = await exchange(request, agent, timeouts, signal, answered);
       return {
         status: response.statusCode ?? 0,
         headers: plainHeaders(response.headers),
@@ -64,6 +63,7 @@ function exchange(
   agent: http.Agent | Agent,
   { connectMs, idleMs }: Timeouts,
   signal: AbortSignal,
+  answered: WeakMap<Socket, string>,
 ): Promise<http.IncomingMessage> {
   const secure = address.protocol === 'https';
   return new Promise((resolve, reject) => {
@@ -95,6 +95,8 @@ function exchange(
     request.setTimeout(idleMs, () => fail(timedOut(what, 'nothing was sent or received', idleMs)));
     request.on('error', (error) => fail(unreachable(what, error)));
     request.on('response', (response) => {
+      const echo = echoOf(what, response, answered);
+      if (echo !== undefined) return fail(echo);
       settle();
       request.setTimeout(0);
       resolve(response);
@@ -108,12 +110,15 @@ function exchange(
  * A proxy that answers twice would have its second answer taken for that to the next request, which never was done.
  * Every answer of a store has an identity of its own, so an echo shows.
  */
-function refuseEcho(what: string, response: http.IncomingMessage, answered: WeakMap<Socket, string>): void {
+function echoOf(
+  what: string,
+  response: http.IncomingMessage,
+  answered: WeakMap<Socket, string>,
+): S3Error | undefined {
   const id = response.headers['x-amz-request-id'];
-  if (typeof id !== 'string' || id === '') return;
+  if (typeof id !== 'string' || id === '') return undefined;
   if (answered.get(response.socket) === id) {
-    response.destroy();
-    throw new S3Error('the answer belongs to another request', {
+    return new S3Error('the answer belongs to another request', {
       status: 0,
       detail: `${what}: the answer to the request before came a second time.`,
       hint: 'Something between here and the store repeats answers.',
@@ -121,6 +126,7 @@ function refuseEcho(what: string, response: http.IncomingMessage, answered: Weak
     });
   }
   answered.set(response.socket, id);
+  return undefined;
 }
 
 function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {

@@ -69,13 +69,18 @@ export function forward(target: URL, { head, method, target: path, body }: RawRe
       headers: headers.flat(),
       agent: false,
     });
-    request.on('error', reject);
+    let headed = false;
+    request.on('error', (error) => {
+      if (!(headed && method === 'HEAD')) reject(error);
+    });
     request.on('response', async (response) => {
+      headed = true;
       const chunks: Buffer[] = [];
       try {
         for await (const chunk of response) chunks.push(chunk);
       } catch (error) {
-        reject(error);
+        // Swift sends a body with the answer to HEAD, which Node takes for rubbish.
+        if (method !== 'HEAD') reject(error);
       }
       const pairs: [string, string][] = [];
       for (let i = 0; i < response.rawHeaders.length; i += 2) {
@@ -88,7 +93,10 @@ export function forward(target: URL, { head, method, target: path, body }: RawRe
 }
 
 export function answerBytes({ status, headers, body }: RawAnswer): Buffer {
-  const lines = headers
+  // Chunked answers become plain ones, whose length must be told.
+  const told = headers.some(([name]) => /^content-length$/i.test(name)) || status === 204;
+  const length = told ? [] : ([['content-length', String(body.length)]] as const);
+  const lines = [...headers, ...length]
     .filter(([name]) => !/^(connection|keep-alive|transfer-encoding)$/i.test(name))
     .map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.concat([Buffer.from(`HTTP/1.1 ${status} Fault\r\n${lines.join('')}\r\n`, 'latin1'), body]);
