@@ -19,53 +19,39 @@ export interface Puts {
 export type Head = (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
 
 export function createPuts(client: S3Client, settings: S3Settings, head: Head): Puts {
+  const presence = createPresence(client, settings, head);
   let honoured = settings.conditionalPut;
 
-  const put = async (key: Key, body: readonly Uint8Array[], options: PutOptions, onlyNew: boolean) => {
-    const headers = objectHeaders(settings, options.contentType);
-    headers[CHECKSUM_HEADER] = checksumOf(body);
-    if (onlyNew) headers['if-none-match'] = '*';
-    await client.send({ method: 'PUT', path: objectPath(settings, key), headers, body }, options.signal);
-  };
-
-  const presence = async (key: Key, signal: AbortSignal) => {
-    try {
-      await client.send({ method: 'HEAD', path: objectPath(settings, key) }, signal);
-      return 'present';
-    } catch (error) {
-      if (!(error instanceof S3Error)) throw error;
-      if (error.absent) return 'absent';
-      if (error.status === 403) return 'hidden';
-      // Swift says so, and no more, of a wrong region.
-      if (error.status !== 400) throw error;
-    }
-    return (await head(key, signal)) === undefined ? 'absent' : 'present';
-  };
-
-  const putAfterHead = async (
+  const put = async (
     key: Key,
     body: readonly Uint8Array[],
     options: PutOptions,
+    condition: Record<string, string> = {},
   ): Promise<PutResult> => {
+    const headers = {
+      ...objectHeaders(settings, options.contentType),
+      ...condition,
+      [CHECKSUM_HEADER]: checksumOf(body),
+    };
+    await client.send({ method: 'PUT', path: objectPath(settings, key), headers, body }, options.signal);
+    return 'stored';
+  };
+
+  const putAfterHead: Puts['put'] = async (key, body, options) => {
     const seen = await presence(key, options.signal);
     if (seen === 'present') return 'exists';
     if (seen === 'hidden' && (await head(key, options.signal)) !== undefined) return 'exists';
-    await put(key, body, options, false);
-    return 'stored';
+    return put(key, body, options);
   };
 
   return {
     presence,
     async put(key, body, options) {
-      if (!options.createOnly) {
-        await put(key, body, options, false);
-        return 'stored';
-      }
+      if (!options.createOnly) return put(key, body, options);
       if (honoured === 'no') return putAfterHead(key, body, options);
       if (honoured === 'unknown' && (await presence(key, options.signal)) === 'present') return 'exists';
       try {
-        await put(key, body, options, true);
-        return 'stored';
+        return await put(key, body, options, { 'if-none-match': '*' });
       } catch (error) {
         if (!(error instanceof S3Error)) throw error;
         if (error.status === 412) {
@@ -78,6 +64,22 @@ export function createPuts(client: S3Client, settings: S3Settings, head: Head): 
       honoured = 'no';
       return result;
     },
+  };
+}
+
+function createPresence(client: S3Client, settings: S3Settings, head: Head): Puts['presence'] {
+  return async (key, signal) => {
+    try {
+      await client.send({ method: 'HEAD', path: objectPath(settings, key) }, signal);
+      return 'present';
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      if (error.absent) return 'absent';
+      if (error.status === 403) return 'hidden';
+      // Swift says so, and no more, of a wrong region.
+      if (error.status !== 400) throw error;
+    }
+    return (await head(key, signal)) === undefined ? 'absent' : 'present';
   };
 }
 
