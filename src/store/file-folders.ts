@@ -1,6 +1,7 @@
 /** The folders of the file store: made on demand, durable, and gone when they are empty. */
-import { constants, promises as fs } from 'node:fs';
+import { constants } from 'node:fs';
 import { isErrno } from './file-error.ts';
+import * as fs from './file-system.ts';
 
 /**
  * mkdir -p whose new entries are durable before anything in them is. Not Node's own recursive mkdir, which never ends

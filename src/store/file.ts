@@ -3,13 +3,13 @@
  * in the object's own folder, syncs it, and links (create-only, atomic) or renames it to its name, then syncs the
  * folder: a crash at any point leaves nothing or the whole object, and perhaps a temporary file that `leftovers` finds.
  */
-import { randomBytes } from 'node:crypto';
-import { constants, promises as fs } from 'node:fs';
+import { constants } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolder } from './file-folders.ts';
 import { entriesUnder, type FileEntry } from './file-list.ts';
+import * as fs from './file-system.ts';
 import type { Body, FoundObject, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -46,7 +46,7 @@ export function createFileStore(root: string): Store {
       for (const key of keys) {
         signal.throwIfAborted();
         try {
-          await fs.rm(pathOf(key), { force: true });
+          await fs.removeFile(pathOf(key));
         } catch (error) {
           failures.push({
             key,
@@ -71,7 +71,7 @@ export function createFileStore(root: string): Store {
       signal.throwIfAborted();
       if (!TEMPORARY.test(id.slice(id.lastIndexOf('/') + 1)))
         throw new UserError(`not a temporary file: ${id}`);
-      await fs.rm(pathOf(id), { force: true });
+      await fs.removeFile(pathOf(id));
       await removeEmptyFolders(base, [id]);
     },
     async close() {},
@@ -97,7 +97,7 @@ async function put(path: string, body: Body, { createOnly, signal }: PutOptions)
   signal.throwIfAborted();
   const slash = path.lastIndexOf('/');
   const folder = path.slice(0, slash);
-  const temporary = `${folder}/.${path.slice(slash + 1)}.${randomBytes(8).toString('hex')}.tmp`;
+  const temporary = `${folder}/.${path.slice(slash + 1)}.${randomHex()}${randomHex()}.tmp`;
   try {
     const handle = await createIn(folder, temporary);
     try {
@@ -109,18 +109,25 @@ async function put(path: string, body: Body, { createOnly, signal }: PutOptions)
     signal.throwIfAborted();
     if (createOnly) {
       await fs.link(temporary, path);
-      await fs.rm(temporary);
+      await fs.unlink(temporary);
     } else {
       await fs.rename(temporary, path);
     }
     await syncFolder(folder);
     return 'stored';
   } catch (error) {
-    await fs.rm(temporary, { force: true }).catch(() => undefined);
+    await fs.removeFile(temporary).catch(() => undefined);
     if (isErrno(error, 'EEXIST') && error.syscall === 'link') return 'exists';
     if (signal.aborted) throw signal.reason;
     throw putError(path, error);
   }
+}
+
+/** Not for secrets: two writers of one name must not choose the same, and creating the file would tell. */
+function randomHex(): string {
+  return Math.floor(Math.random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0');
 }
 
 function putError(path: string, error: unknown): unknown {
@@ -136,7 +143,7 @@ function putError(path: string, error: unknown): unknown {
 }
 
 /** A delete running beside us may remove the empty folder between mkdir and open: make it again. */
-async function createIn(folder: string, path: string): Promise<fs.FileHandle> {
+async function createIn(folder: string, path: string): Promise<fs.OpenFile> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await fs.open(path, 'wx');
@@ -147,7 +154,7 @@ async function createIn(folder: string, path: string): Promise<fs.FileHandle> {
   }
 }
 
-async function write(handle: fs.FileHandle, body: Body, signal: AbortSignal): Promise<void> {
+async function write(handle: fs.OpenFile, body: Body, signal: AbortSignal): Promise<void> {
   if (Array.isArray(body)) return writeAll(handle, body);
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
     signal.throwIfAborted();
@@ -156,10 +163,10 @@ async function write(handle: fs.FileHandle, body: Body, signal: AbortSignal): Pr
 }
 
 /** writev may write less than it was given (a nearly full disk, a signal). */
-async function writeAll(handle: fs.FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+async function writeAll(handle: fs.OpenFile, chunks: readonly Uint8Array[]): Promise<void> {
   const rest = chunks.filter((chunk) => chunk.byteLength > 0);
   while (rest.length > 0) {
-    let { bytesWritten } = await handle.writev(rest.slice(0, 512));
+    let bytesWritten = await handle.writev(rest.slice(0, 512));
     while (bytesWritten > 0) {
       const [head] = rest;
       if (head === undefined) break;
@@ -191,12 +198,12 @@ async function found(
   return { key, size: stat.size, modified: stat.mtime, body: read(handle, path, stat.size, signal) };
 }
 
-async function* read(handle: fs.FileHandle, path: string, size: number, signal: AbortSignal) {
+async function* read(handle: fs.OpenFile, path: string, size: number, signal: AbortSignal) {
   try {
     for (let position = 0; position < size; ) {
       signal.throwIfAborted();
       const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, size - position));
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
+      const bytesRead = await handle.read(buffer, position);
       if (bytesRead === 0) throw shortFile(path, size, position);
       position += bytesRead;
       yield buffer.subarray(0, bytesRead);

@@ -1,6 +1,5 @@
 /** The use of segments that were fetched before they were asked for. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Spool } from '../archive/prefetch.ts';
 import { DataError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -39,17 +38,22 @@ export async function takePrefetched(
 
 async function waitWhileItGrows(spool: Spool, name: string): Promise<void> {
   let bytes = -1;
-  let since = performance.now();
+  let looks = 0;
   while (!spool.has(name)) {
     const progress = spool.progress(name);
     if (progress === undefined) return;
     if (progress > bytes) {
       bytes = progress;
-      since = performance.now();
+      looks = 0;
     }
-    if (performance.now() - since > STALL_MS) return;
+    if (looks * LOOK_MS > STALL_MS) return;
+    looks += 1;
     await delay(LOOK_MS);
   }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The lzop checks were made when it was written; these tell that it is all there and under its own name. */

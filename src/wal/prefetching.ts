@@ -97,8 +97,8 @@ class Prefetching {
   }
 
   #touch(): void {
-    if (performance.now() - this.#touched < TOUCH_MS) return;
-    this.#touched = performance.now();
+    if (Date.now() - this.#touched < TOUCH_MS) return;
+    this.#touched = Date.now();
     if (!this.#spool.touchChild()) this.#stop.abort(new UserError('another process fetches ahead'));
   }
 }

@@ -29,7 +29,7 @@ export async function pushWalFile(file: WalFile, context: PushContext, packed?: 
     detail: `Uploading "${file.path}" to "${url}".`,
     structured: { ...fields, state: 'begin' },
   });
-  const started = performance.now();
+  const started = Date.now();
   const { body, size } = packed === undefined ? await bodyOf(file, context) : bytesBody([packed]);
   const result = await store.put(key, body, {
     createOnly: true,
@@ -37,7 +37,7 @@ export async function pushWalFile(file: WalFile, context: PushContext, packed?: 
     signal,
   });
   if (result === 'exists') return acceptExisting(file, context);
-  const rate = formatRate(size(), performance.now() - started);
+  const rate = formatRate(size(), Date.now() - started);
   log.info('completed archiving to a file', {
     detail: `Archiving to "${url}" complete at ${rate}KiB/s.`,
     structured: { ...fields, rate, state: 'complete' },
