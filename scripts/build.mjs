@@ -9,9 +9,9 @@ import { build } from 'esbuild';
 import { licenses } from './licenses.mjs';
 import { pack } from './pack.mjs';
 
+const FIRST = ['src/commands/version.ts'];
 // What a start of `wal-push` or `wal-fetch` on the file store needs.
 const HOT = [
-  'src/commands/version.ts',
   'src/store/open.ts',
   'src/store/file.ts',
   'src/commands/wal-push.ts',
@@ -51,7 +51,7 @@ const program = await build({
   write: false,
 });
 mkdirSync(staging, { recursive: true });
-for (const [name, code] of await pack(program, HOT)) writeFileSync(join(staging, name), code);
+for (const [name, code] of await pack(program, FIRST, HOT)) writeFileSync(join(staging, name), code);
 // A worker thread has its own copy of every module, so nothing is gained by sharing chunks with the program.
 const workers = await build({
   ...shared,

@@ -1,17 +1,19 @@
-// One file for the hot path. esbuild splits ES modules into chunks, and every file that Node opens costs about half a
-// millisecond. So what every start and the WAL verbs need is packed into main.cjs as functions that run when they are
-// first required; all other chunks stay files of their own and take what they share with main from it.
+// Two files for the hot path. esbuild splits ES modules into chunks, and every file that Node opens costs about half a
+// millisecond, as does every 20 kB that V8 has to look through. So what every start needs is packed into main.cjs, what
+// the WAL verbs need besides into wal.cjs, as functions that run when they are first required; all other chunks stay
+// files of their own and take what they share with these two from them.
 import { basename } from 'node:path';
 import { transform } from 'esbuild';
 
 const MAIN = 'main.cjs';
+const HOT = 'wal.cjs';
 const URL = 'const $here = { get url() { return require("node:url").pathToFileURL(__filename).href; } };';
 const REGISTRY = `
 const $loaded = Object.create(null);
 function $load(name) {
   const known = $loaded[name];
   if (known !== undefined) return known.exports;
-  const define = $packed[name];
+  const define = $packed[name] ?? ($hot.has(name) ? require("./${HOT}")[name] : undefined);
   if (define === undefined) return require(name);
   const module = ($loaded[name] = { exports: {} });
   define(module, module.exports, $load);
@@ -21,23 +23,33 @@ exports.$load = $load;
 `;
 
 /**
- * `result` is esbuild's (ES modules, splitting, metafile); `hot` are the source files whose chunks, and all that those
- * import statically, go into main.cjs. Returns file name -> CommonJS text.
+ * `result` is esbuild's (ES modules, splitting, metafile). `first` and `hot` are the source files whose chunks, and all
+ * that those import statically, go into main.cjs and into wal.cjs. Returns file name -> CommonJS text.
  */
-export async function pack(result, hot) {
+export async function pack(result, first, hot) {
   const chunks = new Map();
   for (const file of result.outputFiles) chunks.set(basename(file.path), await commonJs(file.text));
-  const packed = staticClosure(result.metafile.outputs, hot);
+  const { outputs } = result.metafile;
+  const inMain = staticClosure(outputs, first);
+  const inHot = new Set([...staticClosure(outputs, hot)].filter((name) => !inMain.has(name)));
   const files = new Map();
   for (const [name, code] of chunks) {
-    if (!packed.has(name)) files.set(name, withUrl(viaMain(code, packed)));
+    if (!inMain.has(name) && !inHot.has(name)) files.set(name, withUrl(viaMain(code, inMain, inHot)));
   }
-  const definitions = [...packed].map(
-    (name) => `${JSON.stringify(`./${name}`)}(module, exports, require) {${chunks.get(name)}}`,
-  );
-  const text = `"use strict";const $packed = {${definitions.join(',')}};${REGISTRY}$load("./${MAIN}");`;
-  files.set(MAIN, withUrl(text));
+  const names = JSON.stringify([...inHot].map((name) => `./${name}`));
+  const main = `const $packed = ${definitions(inMain, chunks, true)}, $hot = new Set(${names});${REGISTRY}`;
+  files.set(MAIN, withUrl(`"use strict";${main}$load("./${MAIN}");`));
+  files.set(HOT, withUrl(`"use strict";module.exports = ${definitions(inHot, chunks, false)};`));
   return files;
+}
+
+/** V8 compiles a function in parentheses at once, instead of looking through it first and compiling it when it is called. */
+function definitions(names, chunks, atOnce) {
+  const one = (name) => {
+    const code = `(module, exports, require) {${chunks.get(name)}}`;
+    return `${JSON.stringify(`./${name}`)}${atOnce ? `: (function ${code})` : code}`;
+  };
+  return `{${[...names].map(one).join(',')}}`;
 }
 
 async function commonJs(text) {
@@ -57,9 +69,9 @@ function withUrl(code) {
   return code.includes('$here.url') ? code.replace(/^("use strict";)?/, `$1${URL}`) : code;
 }
 
-function viaMain(code, packed) {
+function viaMain(code, inMain, inHot) {
   return code.replace(/\brequire\("\.\/([^"]+)"\)/g, (call, name) =>
-    packed.has(name) ? `require("./${MAIN}").$load("./${name}")` : call,
+    inMain.has(name) || inHot.has(name) ? `require("./${MAIN}").$load("./${name}")` : call,
   );
 }
 

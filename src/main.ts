@@ -11,6 +11,7 @@ import { commandValues } from './cli/values.ts';
 import type { Context } from './commands/context.ts';
 import { UsageError, UserError } from './errors.ts';
 import { type OpenLog, openLog } from './log/open.ts';
+import { createRedaction, type Redact } from './log/redact.ts';
 import { writeStandardError } from './log/standard-error.ts';
 import { VERSION } from './program.ts';
 import { readEnvdir } from './settings/envdir.ts';
@@ -28,6 +29,7 @@ class Session {
   #terse = false;
   #interruption: AbortSignal | undefined;
   #openLog: OpenLog | undefined;
+  #redaction: Redact | undefined;
   #store: Promise<Store> | undefined;
   #words: Words | undefined;
 
@@ -42,8 +44,16 @@ class Session {
 
   /** Opened when it is first needed, which `wal-e version` never does. */
   get #log(): OpenLog {
-    this.#openLog ??= openLog(this.#environment, this.#terse);
+    this.#openLog ??= openLog(this.#environment, {
+      terse: this.#terse,
+      redact: (text) => this.#redact(text),
+    });
     return this.#openLog;
+  }
+
+  #redact(text: string): string {
+    this.#redaction ??= createRedaction(this.#environment);
+    return this.#redaction(text);
   }
 
   /** Signals are watched as soon as there is a command that has something to clean up. */
@@ -66,7 +76,7 @@ class Session {
     const words = readWords(argv, commands, globalOptions);
     this.#words = words;
     const globals = readGlobals(words);
-    const print = createPrinter((text) => this.#log.redact(text));
+    const print = createPrinter((text) => this.#redact(text));
     if (globals.help) {
       const { helpText } = await import('./cli/operator.ts');
       await print(await helpText(words.path, { commands, globals: globalOptions }));
@@ -104,6 +114,7 @@ class Session {
     this.#environment = environment;
     this.#terse = options.terse === true;
     this.#openLog = undefined;
+    this.#redaction = undefined;
     return { environment, options: { ...options, envdir } };
   }
 
@@ -141,7 +152,7 @@ class Session {
     // What an abort looks like where it was noticed does not matter: its reason does.
     const cause: unknown = aborted === true && !(error instanceof UserError) ? reason : error;
     if (cause instanceof UsageError && this.#log.format === 'text') {
-      writeStandardError(`${this.#log.redact(usageLine(cause, this.#words?.path ?? []))}\n`);
+      writeStandardError(`${this.#redact(usageLine(cause, this.#words?.path ?? []))}\n`);
     } else {
       this.#log.log.failure(cause);
     }
