@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { S3Client as SdkClient } from '@aws-sdk/client-s3';
-import { state as sdkNotices } from '@aws-sdk/core/client';
 import type { HttpHandlerOptions, HttpRequest, HttpResponse, QueryParameterBag } from '@smithy/types';
 import type { S3Client, S3Request } from './client.ts';
+import { silenceSdk } from './sdk-notices.ts';
 
 export type { SdkClient };
 
@@ -18,8 +18,7 @@ const DROPPED =
 
 /** `signal` is for requests that come without one, such as those of an upload. */
 export function createSdkClient(client: S3Client, bucket: string, signal?: AbortSignal): SdkClient {
-  // Else the SDK warns of its Node version on standard error, which PostgreSQL writes to its log.
-  sdkNotices.warningEmitted = true;
+  silenceSdk();
   return new SdkClient({
     endpoint: 'https://bucket.invalid',
     forcePathStyle: true,

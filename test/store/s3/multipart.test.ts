@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { walKey } from '../../../src/archive/layout.ts';
+import { partBytes } from '../../../src/store/s3/multipart.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { contents } from '../../contract/store.ts';
+import { AMAZON } from '../../harness/s3/habits.ts';
+import { createS3Server, type S3Server } from '../../harness/s3/server.ts';
+import { openTestStore } from '../../harness/s3/store.ts';
+
+const MIB = 1024 * 1024;
+const call = { signal: new AbortController().signal };
+const replace = { ...call, createOnly: false, contentType: 'application/octet-stream' } as const;
+const KEY = walKey('stream');
+
+let server: S3Server;
+let store: Store;
+beforeEach(async () => {
+  server = await createS3Server();
+  store = openTestStore(server.url);
+});
+afterEach(async () => {
+  await store.close();
+  await server.close();
+});
+
+/** Counts what the store has taken from it. */
+function source(mebibytes: number) {
+  const taken = { mebibytes: 0, closed: false };
+  async function* bytes() {
+    try {
+      for (let i = 0; i < mebibytes; i += 1) {
+        taken.mebibytes += 1;
+        yield Buffer.alloc(MIB, i);
+      }
+    } finally {
+      taken.closed = true;
+    }
+  }
+  return { bytes: bytes(), taken };
+}
+
+const methods = () =>
+  server.log.map((line) => line.replace(/\?.*(uploads|partNumber=\d+|uploadId).*? /, ' $1 '));
+
+describe('the size of parts', () => {
+  it('is 8 MiB up to 70 GiB, and lets 5 TiB be stored in at most 10,000', () => {
+    expect(partBytes()).toBe(8 * MIB);
+    expect(partBytes(70 * 1024 * MIB)).toBe(8 * MIB);
+    for (const size of [100 * 1024 * MIB, 1024 * 1024 * MIB, 5 * 1024 * 1024 * MIB]) {
+      expect(Math.ceil(size / partBytes(size))).toBeLessThanOrEqual(10_000);
+      expect(partBytes(size) % MIB).toBe(0);
+    }
+    expect(partBytes(5 * 1024 * 1024 * MIB)).toBeLessThan(600 * MIB);
+  });
+
+  it('is the same for all parts but the last, whatever the pieces the stream comes in', async () => {
+    const parts: number[] = [];
+    server.intercept = ({ query, body }) => {
+      if (query.has('partNumber')) parts.push(body.reduce((sum, chunk) => sum + chunk.length, 0) / MIB);
+      return undefined;
+    };
+    await store.put(KEY, source(21).bytes, replace);
+    expect(parts.sort((a, b) => b - a)).toEqual([8, 8, 5]);
+    await store.put(KEY, source(11).bytes, { ...replace, expectedBytes: 90_000 * MIB });
+    expect(parts.slice(3).sort((a, b) => b - a)).toEqual([10, 1]);
+  });
+
+  it('what fits in one part is one put', async () => {
+    await store.put(KEY, source(7).bytes, replace);
+    expect(methods().map((line) => line.split(' ')[0])).toEqual(['PUT']);
+  });
+});
+
+describe('a stream', () => {
+  it('is taken no faster than the store takes it: a few parts are in memory', async () => {
+    const { bytes, taken } = source(200);
+    let most = 0;
+    let arrived = 0;
+    server.intercept = ({ query, body }) => {
+      if (!query.has('partNumber')) return undefined;
+      most = Math.max(most, taken.mebibytes - arrived);
+      arrived += body.reduce((sum, chunk) => sum + chunk.length, 0) / MIB;
+      return undefined;
+    };
+    await store.put(KEY, bytes, replace);
+    expect(arrived).toBe(200);
+    expect(most).toBeLessThanOrEqual(4 * 8);
+  });
+
+  it('is what the store says it is, in the end: a wrong size is an error, and removed', async () => {
+    server.intercept = ({ method, key }) => {
+      if (method === 'HEAD') {
+        const object = server.bucket.get(key);
+        if (object !== undefined) server.bucket.set(key, { ...object, size: 17 });
+      }
+      return undefined;
+    };
+    await expect(store.put(KEY, source(9).bytes, replace)).rejects.toThrow(
+      'the store has not kept what was sent',
+    );
+    expect(server.bucket.keys()).toEqual([]);
+  });
+
+  it('carries checksums to AWS, which has them checked on the way back', async () => {
+    server = await createS3Server({ habits: AMAZON });
+    await store.put(KEY, source(9).bytes, replace);
+    expect((await contents(await store.get(KEY, call))).length).toBe(9 * MIB);
+  });
+});
+
+describe('an upload that is stopped', () => {
+  it('while a part is on its way: it is aborted, and its source closed', async () => {
+    const controller = new AbortController();
+    const { bytes, taken } = source(200);
+    server.intercept = ({ query }) => {
+      if (query.get('partNumber') === '2') controller.abort(new Error('stopped'));
+      return undefined;
+    };
+    await expect(store.put(KEY, bytes, { ...replace, signal: controller.signal })).rejects.toThrow('stopped');
+    expect(server.bucket.uploads.size).toBe(0);
+    expect(server.bucket.keys()).toEqual([]);
+    await expect.poll(() => taken.closed).toBe(true);
+    expect(taken.mebibytes).toBeLessThan(100);
+  });
+
+  it('while its source says nothing: it does not wait for it', async () => {
+    const controller = new AbortController();
+    async function* hanging() {
+      for (let i = 0; i < 20; i += 1) yield Buffer.alloc(MIB, i);
+      controller.abort(new Error('stopped'));
+      await new Promise(() => undefined);
+    }
+    await expect(store.put(KEY, hanging(), { ...replace, signal: controller.signal })).rejects.toThrow(
+      'stopped',
+    );
+    expect(server.bucket.uploads.size).toBe(0);
+  });
+
+  it('by a permission that is missing: at once, and without reading on', async () => {
+    const { bytes, taken } = source(400);
+    server.intercept = ({ query }) =>
+      query.get('partNumber') === '3'
+        ? { status: 403, body: [Buffer.from('<Error><Code>AccessDenied</Code></Error>')] }
+        : undefined;
+    await expect(store.put(KEY, bytes, replace)).rejects.toThrow('the store denies access');
+    expect(taken.mebibytes).toBeLessThan(100);
+    expect(server.bucket.uploads.size).toBe(0);
+  });
+});
+
+describe('leftovers', () => {
+  it('of others are listed with key and time, and removed one by one', async () => {
+    const controller = new AbortController();
+    // An upload whose abort is refused stays.
+    server.intercept = ({ method, query }) => {
+      if (query.get('partNumber') === '2') controller.abort(new Error('stopped'));
+      return method === 'DELETE' ? { status: 403 } : undefined;
+    };
+    await expect(store.put(KEY, source(40).bytes, { ...replace, signal: controller.signal })).rejects.toThrow(
+      'stopped',
+    );
+    server.intercept = undefined;
+    const found = [];
+    for await (const page of store.leftovers('wal_005/', call)) found.push(...page);
+    expect(found.map(({ key }) => key)).toEqual([KEY]);
+    expect(Math.abs(Date.now() - (found[0]?.started.getTime() ?? 0))).toBeLessThan(60_000);
+    for (const leftover of found) await store.removeLeftover(leftover, call);
+    for (const leftover of found) await store.removeLeftover(leftover, call);
+    expect(server.bucket.uploads.size).toBe(0);
+  });
+});
