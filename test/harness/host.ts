@@ -36,7 +36,9 @@ export interface Host {
 }
 
 const MAPPED =
-  /(?<![\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
+  /(?<=file:\/\/localhost|^|[^\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
+/** Longest that one command line may take. */
+const LIMIT_MS = 120_000;
 const END = '@@wal-e-host-end@@';
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 
@@ -82,17 +84,19 @@ class ShellHost implements Host {
   async run(commandLine: string): Promise<Outcome> {
     this.#pending = '';
     this.#shell.stdin.write(`{\n${this.path(commandLine)}\n} </dev/null 2>&1\nprintf '${END}%s\\n' $?\n`);
-    for (;;) {
-      const end = new RegExp(`${END}(\\d+)\\n`).exec(this.#pending);
-      if (end !== null) {
-        const output = this.#pending.slice(0, end.index).replaceAll(this.folder, '');
-        return { status: Number(end[1]), output };
-      }
-      if (this.#shell.exitCode !== null) throw new Error(`the shell ended: ${this.#pending}`);
+    const ended = () => new RegExp(`${END}(\\d+)\\n`).exec(this.#pending);
+    const limit = setTimeout(() => this.#shell.kill('SIGKILL'), LIMIT_MS);
+    while (ended() === null && this.#shell.exitCode === null && this.#shell.signalCode === null) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
+    clearTimeout(limit);
+    const end = ended();
+    const output = this.#pending.slice(0, end?.index).replaceAll(this.folder, '');
+    if (end === null)
+      throw new Error(`the shell ended, or took more than ${LIMIT_MS / 1000} s: ${commandLine}\n${output}`);
+    return { status: Number(end[1]), output };
   }
 
   async createServer(version: number, segmentMb = 16): Promise<void> {
@@ -110,7 +114,8 @@ class ShellHost implements Host {
   }
 
   async dispose(): Promise<void> {
-    if (this.#version !== undefined) {
+    const alive = this.#shell.exitCode === null && this.#shell.signalCode === null;
+    if (this.#version !== undefined && alive) {
       const servers = this.path(`/var/lib/postgresql/${this.#version}`);
       await this.run(`for d in ${servers}/*/; do pg_ctl -D "$d" -m immediate stop; done`);
     }
@@ -142,6 +147,7 @@ class ShellHost implements Host {
     addScript(bin, 'psql', `exec node ${bin}/psql.mjs "$@"`);
     addScript(bin, 'envdir', ENVDIR);
     addScript(bin, 'prepare-archive', prepareArchive(this.folder));
+    addScript(bin, 'wait-archived', waitArchived(this.folder));
     addScript(
       bin,
       'systemctl',
@@ -197,6 +203,7 @@ exec "$@"`;
 /** What quick-start.md sets up, for the pages that begin where it ended: archiving, and a first base backup. */
 function prepareArchive(folder: string): string {
   return `set -e
+mkdir -p ${folder}/srv/archive
 echo file://localhost${folder}/srv/archive > ${folder}/etc/wal-e.d/env/WALE_FILE_PREFIX
 data=$(echo ${folder}/var/lib/postgresql/*/main)
 cat >> $data/postgresql.conf <<END
@@ -206,7 +213,14 @@ archive_command = 'envdir ${folder}/etc/wal-e.d/env wal-e wal-push %p'
 END
 pg_ctl -D $data -l ${folder}/var/log/server.log -w restart >/dev/null
 psql -qc 'CREATE TABLE orders (id int PRIMARY KEY, note text)' -c "INSERT INTO orders SELECT n, 'before' FROM generate_series(1, 1000) n" >/dev/null
-wal-e --envdir ${folder}/etc/wal-e.d/env --terse backup-push $data`;
+wal-e --envdir ${folder}/etc/wal-e.d/env --terse backup-push --fast-checkpoint $data`;
+}
+
+/** Everything written until now is in the archive when it ends. */
+function waitArchived(folder: string): string {
+  return `psql -qAtc 'SELECT pg_switch_wal()' >/dev/null
+status=$(echo ${folder}/var/lib/postgresql/*/main/pg_wal/archive_status)
+while ls $status | grep -q ready; do sleep 0.1; done`;
 }
 
 function addScript(folder: string, name: string, body: string): void {

@@ -34,6 +34,14 @@ function serverVersion(text: string): number {
 async function follow(on: Host, page: string, command: DocumentedCommand): Promise<void> {
   const { status, output } = await on.run(command.text);
   const place = `${page}:${command.line}: $ ${command.text}\n${output}`;
-  expect(status === 0, `${place}\nexit status ${status}`).toBe(!command.fails);
+  if ((status === 0) === command.fails) expect.fail(`${place}\nexit status ${status}\n${serverLogs(on)}`);
   if (command.output.length > 0) expect(output, place).toMatch(outputPattern(command.output));
+}
+
+function serverLogs(on: Host): string {
+  const folder = join(on.folder, 'var/log');
+  const tail = (name: string) => readFileSync(join(folder, name), 'utf8').split('\n').slice(-40).join('\n');
+  return readdirSync(folder)
+    .map((name) => `--- ${name}\n${tail(name)}`)
+    .join('\n');
 }
