@@ -9,6 +9,7 @@ import { StoreError, UserError } from '../errors.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolder } from './file-folders.ts';
 import { entriesUnder, type FileEntry } from './file-list.ts';
+import { removeFiles } from './file-removal.ts';
 import * as fs from './file-system.ts';
 import type { Body, FoundObject, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
 
@@ -42,20 +43,8 @@ export function createFileStore(root: string): Store {
       }
     },
     async remove(keys, { signal }) {
-      const failures = [];
-      for (const key of keys) {
-        signal.throwIfAborted();
-        try {
-          await fs.removeFile(pathOf(key));
-        } catch (error) {
-          failures.push({
-            key,
-            reason: fileError('could not remove a file', pathOf(key), error).detail ?? '',
-          });
-        }
-      }
-      await removeEmptyFolders(base, keys);
-      return failures;
+      signal.throwIfAborted();
+      return removeFiles(base, keys, pathOf);
     },
     async *leftovers(prefix, { signal }) {
       for await (const page of pages(base, prefix, signal)) {
@@ -250,6 +239,8 @@ async function* pages(base: string, prefix: string, signal: AbortSignal): AsyncG
   for (const entry of entriesUnder(base, prefix)) {
     page.push(entry);
     if (page.length < PAGE_KEYS) continue;
+    // The listing is synchronous: let signals in, and whatever else waits.
+    await new Promise((resolve) => setImmediate(resolve));
     signal.throwIfAborted();
     yield page;
     page = [];

@@ -1,0 +1,187 @@
+/** One archive at random, one delete: with a dry run, undisturbed, killed and run again; checked against the oracle. */
+import { expect, vi } from 'vitest';
+import { restorability } from '../../src/archive/restorability.ts';
+import { surveyBackups } from '../../src/archive/survey.ts';
+import { TimelineTree } from '../../src/archive/timeline.ts';
+import { WalRule } from '../../src/archive/wal-rule.ts';
+import { type DeleteArguments, run } from '../../src/commands/delete.ts';
+import { tallyWal } from '../../src/deletion/wal-tally.ts';
+import { UserError } from '../../src/errors.ts';
+import { testContext } from '../harness/context.ts';
+import { MemoryStore } from '../harness/memory-store.ts';
+import { seededRandom } from '../harness/random.ts';
+import { MODEL_SEGMENT_BYTES, type Model, type ModelBackup, makeModel, nameAt } from './model.ts';
+import { complete, goes, historiesAreKnown, isNeeded, keptNames, type ModelGoal, pins } from './oracle.ts';
+
+const COMMON = { confirm: true, dryRun: false, json: true, orphansOlderThan: undefined } as const;
+const call = { signal: new AbortController().signal };
+
+function argumentsOf(goal: ModelGoal): DeleteArguments {
+  if (goal.verb === 'retain') return { ...COMMON, verb: 'retain', count: goal.count, retainDays: goal.days };
+  if (goal.verb === 'everything') return { ...COMMON, verb: 'everything' };
+  const name = 'backup' in goal ? goal.backup.name : nameAt(goal.segment.timeline, goal.segment.index);
+  return { ...COMMON, verb: 'before', name };
+}
+
+function goalFor(model: Model, random: () => number): ModelGoal {
+  const all = complete(model);
+  const choice = random();
+  const some = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)];
+  const backup = some(all);
+  if (choice < 0.3 && backup !== undefined) return { verb: 'before', backup };
+  const segment = some(model.wal.filter(({ key }) => !key.includes('.backup')));
+  const isOneSystem = new Set(model.timelines.map(({ system }) => system)).size === 1;
+  if (choice < 0.45 && segment !== undefined && isOneSystem) return { verb: 'before', segment };
+  if (choice < 0.5) return { verb: 'everything' };
+  const days = random() < 0.3 ? 1 + Math.floor(random() * 30) : undefined;
+  return { verb: 'retain', count: 1 + Math.floor(random() * (all.length + 1)), days };
+}
+
+function copyOf(store: MemoryStore): MemoryStore {
+  const copy = new MemoryStore();
+  for (const [key, stored] of store.objects) copy.objects.set(key, stored);
+  return copy;
+}
+
+/** Names of the complete backups that the same check as backup-fetch's calls restorable. */
+async function restorable(store: MemoryStore): Promise<Set<string>> {
+  const tree = new TimelineTree([]);
+  const rule = new WalRule([], { tree, segmentBytes: MODEL_SEGMENT_BYTES }, NO_LIMITS);
+  const selection = { rule, segmentBytes: MODEL_SEGMENT_BYTES, everything: 'no' } as const;
+  const { before } = await tallyWal(store, selection, tree, call);
+  const { backups } = await surveyBackups(store, call);
+  const coverage = before.sized(MODEL_SEGMENT_BYTES);
+  return new Set(
+    backups
+      .filter((backup) => backup.sentinel !== undefined && restorability(backup, tree, coverage).ok)
+      .map(({ name }) => name),
+  );
+}
+
+const NO_LIMITS = { below: undefined, severalSystems: false, liveSince: new Date(0) };
+
+/** What must hold whenever one looks, also in the middle. */
+async function checkSafety(model: Model, before: ReadonlySet<string>, store: MemoryStore, goal: ModelGoal) {
+  const now = await restorable(store);
+  for (const backup of complete(model)) {
+    const { name } = backup;
+    const isListed = store.objects.has(`basebackups_005/${name}_backup_stop_sentinel.json`);
+    if (isListed && before.has(name) && !now.has(name) && ownWalIsThere(model, backup))
+      throw new Error(`${name} is listed and broken`);
+  }
+  const held = pins(model, keptNames(model, goal), goal);
+  for (const wal of model.wal)
+    if (isNeeded(model, wal, held) && !store.objects.has(wal.key)) throw new Error(`${wal.key} was needed`);
+}
+
+/** Not so when another system's segment stands in a gap under the right name. */
+function ownWalIsThere({ wal }: Model, { system, timeline, start, stop }: ModelBackup): boolean {
+  const segments = wal.filter(
+    (other) =>
+      other.system === system &&
+      other.timeline === timeline &&
+      other.index >= start &&
+      other.index <= stop &&
+      !other.key.includes('.backup'),
+  );
+  return segments.length === stop - start + 1;
+}
+
+function must(what: string, stays: boolean, should: boolean): void {
+  if (stays !== should) throw new Error(`${what} ${should ? 'should stay' : 'should go'}`);
+}
+
+async function checkResult(model: Model, original: MemoryStore, store: MemoryStore, goal: ModelGoal) {
+  const kept = keptNames(model, goal);
+  const held = pins(model, kept, goal);
+  const stays = (key: string) => store.objects.has(key);
+  for (const key of original.keys()) {
+    const name = /^basebackups_005\/(base_.{24}_.{8})[/_]/.exec(key)?.[1];
+    const backup = model.backups.find((other) => other.name === name);
+    if (backup === undefined || model.foreign.includes(key)) continue;
+    if (backup.state === 'complete') must(key, stays(key), kept.has(backup.name));
+    if (backup.state === 'young') must(key, stays(key), true);
+  }
+  const keepsStrange = goal.verb !== 'everything';
+  const keepsHistory = keepsStrange || held.length > 0;
+  for (const key of original.keys()) {
+    if (model.foreign.includes(key) || key.includes('.partial')) must(key, stays(key), keepsStrange);
+    if (key.includes('.history')) must(key, stays(key), keepsHistory);
+  }
+  if (goal.verb === 'everything' || !historiesAreKnown(model)) return;
+  for (const wal of model.wal) must(wal.key, stays(wal.key), !goes(model, wal, held, goal));
+  const isBehind = ({ timeline, start, finished, system }: (typeof model.backups)[number]) =>
+    goes(model, { key: '', system, timeline, index: start, archived: finished }, held, goal);
+  for (const backup of model.backups)
+    if (backup.state === 'old')
+      must(backup.name, stays(`basebackups_005/${backup.name}/extended_version.txt`), !isBehind(backup));
+}
+
+/** Runs delete on `count` archives, each with the next seed; throws naming the seed. Returns how often it refused. */
+export async function checkCases(firstSeed: number, count: number): Promise<number> {
+  let refused = 0;
+  for (let seed = firstSeed; seed < firstSeed + count; seed += 1) {
+    const random = seededRandom(seed);
+    const model = makeModel(random);
+    const goal = goalFor(model, random);
+    try {
+      if (!(await oneCase(model, goal, random))) refused += 1;
+    } catch (cause) {
+      throw new Error(`seed ${seed}, ${JSON.stringify(argumentsOf(goal))}`, { cause });
+    }
+  }
+  return refused;
+}
+
+/** False when delete refused; then nothing may have changed. */
+async function oneCase(model: Model, goal: ModelGoal, random: () => number): Promise<boolean> {
+  vi.setSystemTime(model.now);
+  const before = await restorable(model.store);
+  const undisturbed = copyOf(model.store);
+  const told = copyOf(model.store);
+  const dry = await attempt(told, { ...argumentsOf(goal), confirm: false });
+  expect(told.keys()).toEqual(model.store.keys());
+  const done = await attempt(undisturbed, argumentsOf(goal));
+  expect(done === undefined).toBe(dry === undefined);
+  if (done === undefined) {
+    expect(undisturbed.keys()).toEqual(model.store.keys());
+    return false;
+  }
+  expect(dry).toEqual(done);
+  const gone = model.store.keys().filter((key) => !undisturbed.objects.has(key));
+  expect([...done].sort()).toEqual(gone.map((key) => `memory://test/${key}`).sort());
+  await checkSafety(model, before, undisturbed, goal);
+  await checkResult(model, model.store, undisturbed, goal);
+
+  const killed = copyOf(model.store);
+  let left = Math.floor(random() * (gone.length + 1));
+  killed.beforeRemove = () => {
+    if (left === 0) throw new Error('killed');
+    left -= 1;
+  };
+  await attempt(killed, argumentsOf(goal));
+  killed.beforeRemove = () => {};
+  await checkSafety(model, before, killed, goal);
+  expect(await attempt(killed, argumentsOf(goal))).toBeDefined();
+  expect(killed.keys()).toEqual(undisturbed.keys());
+  // Once the backups of the other system are gone there is less to be careful about; otherwise nothing is left to do.
+  const again = await attempt(undisturbed, argumentsOf(goal));
+  if (historiesAreKnown(model)) expect(again).toEqual([]);
+  else await checkSafety(model, before, undisturbed, goal);
+  return true;
+}
+
+/** The addresses that were logged as deleted; undefined when delete refused. */
+async function attempt(store: MemoryStore, args: DeleteArguments): Promise<string[] | undefined> {
+  const context = testContext({ store });
+  try {
+    expect(await run(args, context)).toBe(0);
+  } catch (error) {
+    if (error instanceof Error && error.message === 'killed') return [];
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+  return context.records
+    .filter(({ message }) => message.startsWith('deleting ') && message !== 'deleting data in the store')
+    .map(({ detail }) => /^The key being deleted is (.*)\.$/.exec(detail ?? '')?.[1] ?? '');
+}
