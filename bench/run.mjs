@@ -1,6 +1,6 @@
 // Bundles bench/run.ts and runs it: `npm run bench` (all), `npm run bench -- codec start` (some).
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
@@ -33,10 +33,9 @@ await import(pathToFileURL(outfile).href);
 /** A module that asks for its own address gets that of its source, not that of the bundle. */
 function keepSourceAddresses({ onLoad }) {
   onLoad({ filter: /\.ts$/ }, ({ path }) => ({
-    contents: readFileSync(path, 'utf8').replaceAll(
-      'import.meta.url',
-      JSON.stringify(pathToFileURL(path).href),
-    ),
+    contents: readFileSync(path, 'utf8')
+      .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href))
+      .replaceAll('import.meta.dirname', JSON.stringify(dirname(path))),
     loader: 'ts',
   }));
 }

@@ -59,7 +59,7 @@ const workers = await build({
     .filter((name) => name.endsWith('.worker.ts'))
     .map((name) => ({ in: join('src', name), out: basename(name, '.ts') })),
   format: 'cjs',
-  define: { ...shared.define, 'import.meta.url': '$url' },
+  define: { ...shared.define, 'import.meta.dirname': '__dirname', 'import.meta.url': '$url' },
   banner: { js: 'const $url = require("node:url").pathToFileURL(__filename).href;' },
 });
 await compileModule('lzo1x');

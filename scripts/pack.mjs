@@ -59,7 +59,7 @@ async function commonJs(text) {
     target: 'node20.19',
     minifySyntax: true,
     minifyWhitespace: true,
-    define: { 'import.meta.url': '$here.url' },
+    define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '$here.url' },
     supported: { 'dynamic-import': false },
   });
   return code;
