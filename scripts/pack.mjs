@@ -2,12 +2,15 @@
 // millisecond, as does every 20 kB that V8 has to look through. So what every start needs is packed into main.cjs, what
 // the WAL verbs need besides into wal.cjs, as functions that run when they are first required; all other chunks stay
 // files of their own and take what they share with these two from them.
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { transform } from 'esbuild';
 
 const MAIN = 'main.cjs';
 const HOT = 'wal.cjs';
 const URL = 'const $here = { get url() { return require("node:url").pathToFileURL(__filename).href; } };';
+/** esbuild's helpers, in front of a chunk with exports. */
+const HEAD = /^(?<head>var __(?:(?!var stdin_exports=).)*)(?<body>var stdin_exports=.*)$/s;
 const REGISTRY = `
 const $loaded = Object.create(null);
 function $load(name) {
@@ -37,19 +40,28 @@ export async function pack(result, first, hot) {
     if (!inMain.has(name) && !inHot.has(name)) files.set(name, withUrl(viaMain(code, inMain, inHot)));
   }
   const names = JSON.stringify([...inHot].map((name) => `./${name}`));
-  const main = `const $packed = ${definitions(inMain, chunks, true)}, $hot = new Set(${names});${REGISTRY}`;
-  files.set(MAIN, withUrl(`"use strict";${main}$load("./${MAIN}");`));
-  files.set(HOT, withUrl(`"use strict";module.exports = ${definitions(inHot, chunks, false)};`));
+  const helpers = longestHead(chunks);
+  const main = `${helpers}const $packed = ${definitions(inMain, chunks, true)}, $hot = new Set(${names});${REGISTRY}`;
+  files.set(MAIN, withId(withUrl(`"use strict";${main}$load("./${MAIN}");`)));
+  const wal = `${helpers}module.exports = ${definitions(inHot, chunks, false)};`;
+  files.set(HOT, withId(withUrl(`"use strict";${wal}`)));
   return files;
 }
 
 /** V8 compiles a function in parentheses at once, instead of looking through it first and compiling it when it is called. */
 function definitions(names, chunks, atOnce) {
   const one = (name) => {
-    const code = `(module, exports, require) {${chunks.get(name)}}`;
+    const text = chunks.get(name);
+    const code = `(module, exports, require) {${HEAD.exec(text)?.groups.body ?? text}}`;
     return `${JSON.stringify(`./${name}`)}${atOnce ? `: (function ${code})` : code}`;
   };
   return `{${[...names].map(one).join(',')}}`;
+}
+
+/** What esbuild declares at the head of each chunk is declared once in a file: it would be a quarter of the text. */
+function longestHead(chunks) {
+  const heads = [...chunks.values()].map((text) => HEAD.exec(text)?.groups.head ?? '');
+  return heads.sort((left, right) => right.length - left.length)[0];
 }
 
 async function commonJs(text) {
@@ -63,6 +75,12 @@ async function commonJs(text) {
     supported: { 'dynamic-import': false },
   });
   return code;
+}
+
+/** The code cache of bin/wal-e.cjs holds for one build only: V8 itself compares nothing but the length of the source. */
+function withId(code) {
+  if (/[^\0-\x7f]/.test(code)) throw new Error('the code cache reads the source as latin1: it must be ASCII');
+  return `//${createHash('sha256').update(code).digest('hex')}\n${code}`;
 }
 
 function withUrl(code) {
