@@ -59,6 +59,21 @@ describe('the code cache', () => {
     expect(statSync(cachePath())).toMatchObject({ ino, mtimeMs });
   });
 
+  test('of the WAL verbs is a second one', () => {
+    const file = join(folder, '00000002.history');
+    writeFileSync(file, '1\t0/5000000\tno reason\n');
+    const program = join(folder, 'bin', 'wal-e.cjs');
+    for (const _ of ['made', 'used']) {
+      const { status } = spawnSync(process.execPath, [program, 'wal-push', file], {
+        env: { PATH: process.env.PATH, WALE_FILE_PREFIX: `file://localhost${folder}/archive` },
+      });
+      expect(status).toBe(0);
+    }
+    expect(caches()).toEqual(
+      ['main', 'wal'].map((name) => `${name}-${process.version}-${process.arch}.cache`),
+    );
+  });
+
   test('can be read by whoever can read the program, whatever the umask was', () => {
     const umask = process.umask(0o077);
     try {
