@@ -90,7 +90,7 @@ export function requirement(work: string, value: string, reached: boolean, wante
   console.log(row([work, '', value, '', '', '', '', wanted, reached ? '' : 'MISSED']));
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;

@@ -107,7 +107,7 @@ export async function* readSentinels(
 }
 
 /** A sentinel that cannot be understood is an answer; a store that cannot be asked is a failure. */
-export async function readSentinel(store: Store, backup: ListedBackup, call: Call): Promise<SentinelReading> {
+async function readSentinel(store: Store, backup: ListedBackup, call: Call): Promise<SentinelReading> {
   if (backup.sentinel === undefined) return { kind: 'absent' };
   try {
     const text = await readText(store, backup.name, call);

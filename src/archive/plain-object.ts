@@ -6,7 +6,7 @@ import type { Call, FoundObject, Store } from '../store/store.ts';
 import { collect } from './bounded.ts';
 import type { Key } from './layout.ts';
 
-export function plainContent(object: FoundObject, call: Call): AsyncGenerator<Uint8Array> {
+function plainContent(object: FoundObject, call: Call): AsyncGenerator<Uint8Array> {
   return decodeLzop(decryptIfEncrypted(object.body, call));
 }
 

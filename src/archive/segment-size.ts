@@ -38,7 +38,7 @@ export async function segmentSizeOf(
 }
 
 /** Of the first of `segments` that is archived and can be read here. */
-export async function sizeFromContents(
+async function sizeFromContents(
   store: Store,
   segments: readonly string[],
   call: Call,
@@ -56,7 +56,7 @@ export async function sizeFromContents(
 }
 
 /** What the newest of our own sentinels states. */
-export function sizeFromSentinels(backups: Iterable<Pick<BackupHead, 'reading'>>): SegmentSize | undefined {
+function sizeFromSentinels(backups: Iterable<Pick<BackupHead, 'reading'>>): SegmentSize | undefined {
   let newest: { readonly bytes: number; readonly finish: number } | undefined;
   for (const { reading } of backups) {
     const own = reading.kind === 'read' ? reading.sentinel.own : undefined;

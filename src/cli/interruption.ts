@@ -5,7 +5,7 @@ const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 type Name = keyof typeof SIGNALS;
 
 /** The exit status is a shell's for the signal; PostgreSQL takes 143 of a restore_command for its own shutdown. */
-export class InterruptedError extends UserError {
+class InterruptedError extends UserError {
   override readonly name = 'InterruptedError';
   override readonly exitStatus: number;
 

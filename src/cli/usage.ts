@@ -11,7 +11,7 @@ export function usageLine(error: UsageError, path: readonly string[]): string {
 }
 
 /** The original's status for it: as a restore_command it stops PostgreSQL's recovery, where 1 or 2 would end it early. */
-export class NoSuchCommandError extends UserError {
+class NoSuchCommandError extends UserError {
   override readonly name = 'NoSuchCommandError';
   override readonly exitStatus = 127;
 }

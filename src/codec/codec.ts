@@ -1,6 +1,4 @@
 /** One interface for the codec, wherever it runs. */
-import { decodeLzop } from './decoder.ts';
-import { encodeLzop } from './encoder.ts';
 import type { LzopHeader } from './header.ts';
 
 export interface Codec {
@@ -13,6 +11,3 @@ export interface Codec {
   decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>;
   close(): Promise<void>;
 }
-
-/** On the calling thread: right for a single segment, since a worker costs more to start than a segment to compress. */
-export const inlineCodec: Codec = { encode: encodeLzop, decode: decodeLzop, close: async () => {} };

@@ -22,7 +22,7 @@ export type RecoverySettings = readonly (readonly [name: string, value: string])
 const OBSOLETE =
   /^\s*(restore_command|recovery_target|recovery_target_(?:name|time|xid|lsn|inclusive|timeline|action))\s*[= ]/i;
 
-export function recoverySettings({ restoreCommand, target }: RecoveryWishes): RecoverySettings {
+function recoverySettings({ restoreCommand, target }: RecoveryWishes): RecoverySettings {
   const { time, lsn, name, timeline } = target;
   return [
     ['restore_command', restoreCommand],

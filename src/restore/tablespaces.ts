@@ -30,7 +30,7 @@ export interface TablespaceWishes {
 }
 
 /** Folder of the data directory for tablespaces that have no place of their own. */
-export const INSIDE_FOLDER = 'tablespaces';
+const INSIDE_FOLDER = 'tablespaces';
 
 /** `OID=DIR`, repeatable. */
 export function parseTablespaceOptions(options: readonly string[]): ReadonlyMap<string, string> {

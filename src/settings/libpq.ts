@@ -8,7 +8,7 @@ import type { Environment } from './settings.ts';
 const SSL_MODES: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
 /** Where packages put the server's Unix socket, in the order in which they are tried when PGHOST is not set. */
-export const SOCKET_DIRECTORIES: readonly string[] = ['/var/run/postgresql', '/tmp'];
+const SOCKET_DIRECTORIES: readonly string[] = ['/var/run/postgresql', '/tmp'];
 
 export function libpqSettings(environment: Environment): ConnectionSettings {
   const given = (name: string) => environment[name] || undefined;

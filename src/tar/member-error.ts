@@ -13,7 +13,7 @@ export function shown(name: string): string {
 }
 
 /** A byte string (one character is one byte) as text. */
-export function fromBytes(name: string): string {
+function fromBytes(name: string): string {
   return Buffer.from(name, 'latin1').toString('utf8');
 }
 

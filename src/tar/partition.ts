@@ -19,7 +19,7 @@ export interface Partition<Member> {
 
 /** The original's limits: it refuses larger files, and readers of its time were built for parts of this size. */
 export const MAX_PART_BYTES = 1610612736;
-export const MAX_PART_MEMBERS = 6144;
+const MAX_PART_MEMBERS = 6144;
 
 const MIN_PART_BYTES = 64 * 1024 * 1024;
 const PARTS_PER_WORKER = 4;

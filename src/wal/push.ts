@@ -130,7 +130,7 @@ async function existing(file: WalFile, { store, signal }: PushContext): Promise<
 }
 
 /** Compressed KiB per second in the original's form, printf's %g. */
-export function formatRate(bytes: number, elapsedMs: number): string {
+function formatRate(bytes: number, elapsedMs: number): string {
   const rate = bytes / 1024 / Math.max(elapsedMs / 1000, 0.001);
   const exponent = Math.floor(Math.log10(Math.max(rate, 1)));
   if (exponent < 6) return String(Number(rate.toPrecision(6)));

@@ -8,7 +8,7 @@ export interface WriteLoad {
   stop(): Promise<void>;
 }
 
-export const ACCOUNTS = 1000;
+const ACCOUNTS = 1000;
 
 export async function createAccounts(cluster: Cluster): Promise<void> {
   await cluster.query(`create table account (id int primary key, balance bigint not null, filler text not null);

@@ -35,8 +35,11 @@ export function createS3Store({ settings, retry, timeouts = TIMEOUTS, lookup }: 
   const puts = createPuts(client, settings, head);
   const downloads = createDownloads(client, retry);
   const operator = async () => {
-    const [{ createSdkClient }, listing] = await Promise.all([import('./sdk.ts'), import('./listing.ts')]);
-    return { sdk: createSdkClient(client, settings.bucket), ...listing };
+    const [{ createSdkClient }, { abortUpload, listObjects, listUploads, removeObjects }] = await Promise.all(
+      [import('./sdk.ts'), import('./listing.ts')],
+    );
+    const sdk = createSdkClient(client, settings.bucket);
+    return { sdk, abortUpload, listObjects, listUploads, removeObjects };
   };
   return {
     url: settings.prefix === '' ? `s3://${settings.bucket}` : `s3://${settings.bucket}/${settings.prefix}`,
