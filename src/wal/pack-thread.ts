@@ -1,5 +1,4 @@
 /** The other side of pack.worker.ts: orders to one thread, answered in their order. */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
@@ -22,25 +21,38 @@ export type PackAnswer =
       };
     };
 
-/** Compresses one file at a time. */
+interface Waiting {
+  readonly resolve: (answer: PackAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Works off its orders one after the other. */
 export class PackThread {
   readonly #worker = new Worker(programFile('pack.worker.cjs'));
+  readonly #waiting: Waiting[] = [];
 
   constructor() {
-    // Its failure is reported by the order that waits for it; without one it does not matter.
-    this.#worker.on('error', () => {});
+    this.#worker.on('message', (answer: PackAnswer) => this.#waiting.shift()?.resolve(answer));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', () => this.#fail(new Error('the thread that packs ended')));
   }
 
   /** Returns the filled buffer, perhaps another object than `target`, and the length in it. Throws what `packInto` throws. */
   async pack(file: WalFile, target: ArrayBuffer): Promise<{ target: ArrayBuffer; length: number }> {
     const order: PackOrder = { file, target };
-    this.#worker.postMessage(order, [target]);
-    const [answer] = (await once(this.#worker, 'message')) as [PackAnswer];
+    const answer = await new Promise<PackAnswer>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#worker.postMessage(order, [target]);
+    });
     if ('failure' in answer) throw new UserError(answer.failure.message, answer.failure);
     return answer;
   }
 
   async close(): Promise<void> {
     await this.#worker.terminate();
+  }
+
+  #fail(error: unknown): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }

@@ -11,6 +11,8 @@ export interface PackedFile {
 }
 
 export interface Packer {
+  /** Files that it is worth giving it at a time. */
+  readonly depth: number;
   pack(file: WalFile): Promise<PackedFile>;
   close(): Promise<void>;
 }
@@ -25,6 +27,7 @@ export function createPackers(count: number): Packer[] {
 
 function packHere(buffers: BufferPool): Packer {
   return {
+    depth: 1,
     async pack(file) {
       // Packing blocks this thread: what waits to be done for the puts comes first.
       await setImmediate();
@@ -37,6 +40,8 @@ function packHere(buffers: BufferPool): Packer {
 
 function packElsewhere(buffers: BufferPool, thread: PackThread): Packer {
   return {
+    // It finds its next file waiting, even while this thread is busy packing.
+    depth: 2,
     async pack(file) {
       const { target, length } = await thread.pack(file, buffers.take(packedBound(file.size)));
       return buffers.packed(target, length);

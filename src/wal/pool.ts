@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { UserError } from '../errors.ts';
 import { MAX_PACKED_AT_ONCE } from './pack.ts';
-import { createPackers, type Packer } from './packers.ts';
+import { createPackers, type PackedFile, type Packer } from './packers.ts';
 import { type PushContext, pushWalFile } from './push.ts';
 import type { WalFile } from './wal-file.ts';
 
@@ -21,8 +21,8 @@ const MOST_LANES = 4;
 const FILES_PER_LANE = 5;
 /** Streams (encryption, or segments too large to be packed at once) at a time. */
 const STREAM_LANES = 2;
-/** A lane goes on packing while finished objects that wait for the store hold less than this. */
-const HELD_BYTES = 24 * 1024 * 1024;
+/** A lane goes on packing while all objects, those that wait for the store and those in the making, hold less than this. */
+const HELD_BYTES = 32 * 1024 * 1024;
 /** How long the neighbours may take after the named one is done: PostgreSQL waits for our exit. */
 const NEIGHBOUR_MS = 30_000;
 
@@ -39,8 +39,8 @@ export async function pushPool(
   const packers = createPackers(streamed ? 1 : width);
   try {
     const pool = new Pool(named, files, context, events);
-    const lanes = streamed ? Array.from({ length: STREAM_LANES }, () => packers[0]) : packers;
-    await Promise.all(lanes.map((packer) => packer && pool.lane(packer)));
+    const lanes = packers.flatMap((packer) => Array(streamed ? STREAM_LANES : packer.depth).fill(packer));
+    await Promise.all(lanes.map((packer) => pool.lane(packer)));
     await pool.settled();
   } finally {
     await Promise.all(packers.map((packer) => packer.close()));
@@ -54,7 +54,11 @@ class Pool {
   readonly #events: PoolEvents;
   readonly #stop = new AbortController();
   readonly #puts = new Set<Promise<void>>();
+  readonly #packs = new Set<Promise<PackedFile>>();
+  /** Bytes of finished objects. */
   #held = 0;
+  /** Bytes of the last one: the next will be about as large. */
+  #usual = 0;
   #grace: NodeJS.Timeout | undefined;
 
   constructor(named: WalFile, files: readonly WalFile[], context: PushContext, events: PoolEvents) {
@@ -67,7 +71,9 @@ class Pool {
   /** Takes file after file until none is left or the pool was stopped. */
   async lane(packer: Packer): Promise<void> {
     for (;;) {
-      while (this.#held >= HELD_BYTES) await Promise.race(this.#puts);
+      while (this.#held + this.#packs.size * this.#usual >= HELD_BYTES) {
+        await Promise.race([...this.#puts, ...this.#packs]).catch(() => undefined);
+      }
       const file = this.#context.signal.aborted ? undefined : this.#queue.shift();
       if (file === undefined) return;
       if (this.#isStreamed(file)) await this.#settle(file, pushWalFile(file, this.#context));
@@ -83,7 +89,7 @@ class Pool {
 
   async #packAndPut(file: WalFile, packer: Packer): Promise<void> {
     try {
-      const { bytes, release } = await packer.pack(file);
+      const { bytes, release } = await this.#pack(file, packer);
       this.#held += bytes.length;
       const put = this.#settle(file, pushWalFile(file, this.#context, bytes)).finally(() => {
         this.#held -= bytes.length;
@@ -93,6 +99,18 @@ class Pool {
       this.#puts.add(put);
     } catch (error) {
       await this.#settle(file, Promise.reject(error));
+    }
+  }
+
+  async #pack(file: WalFile, packer: Packer): Promise<PackedFile> {
+    const pack = packer.pack(file);
+    this.#packs.add(pack);
+    try {
+      const packed = await pack;
+      this.#usual = packed.bytes.length;
+      return packed;
+    } finally {
+      this.#packs.delete(pack);
     }
   }
 
