@@ -60,7 +60,7 @@ export class PartUploads {
     await parallel(parts, this.#options.width, signal, (part, either) => this.upload(part, either));
   }
 
-  async upload({ number, members }: Partition<PartMember>, signal: AbortSignal): Promise<void> {
+  async upload({ number, members, bytes }: Partition<PartMember>, signal: AbortSignal): Promise<void> {
     const { store, backup, pool, gpgKeyId, progress } = this.#options;
     this.#lastNumber = Math.max(this.#lastNumber, number);
     const packing = await pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
@@ -74,6 +74,7 @@ export class PartUploads {
     await store.put(key, stored?.chunks() ?? plain, {
       createOnly: false,
       contentType: 'application/octet-stream',
+      expectedBytes: bytes,
       signal,
     });
     const packed = packing.packed();

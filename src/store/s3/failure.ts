@@ -140,8 +140,8 @@ function hintOf(
   }
   if (status === 401 || status === 403) {
     return /s3:\w+/.test(explanation)
-      ? `Allow ${/s3:\w+/.exec(explanation)?.[0]} to the owner of AWS_ACCESS_KEY_ID (docs/stores.md lists what is needed).`
-      : 'Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what their owner may do (docs/stores.md). Without s3:ListBucket a missing object is denied, too.';
+      ? `Allow ${/s3:\w+/.exec(explanation)?.[0]} to the owner of AWS_ACCESS_KEY_ID (docs/s3-permissions.md lists what is needed).`
+      : 'Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what their owner may do (docs/s3-permissions.md). Without s3:ListBucket a missing object is denied, too.';
   }
   return undefined;
 }
