@@ -275,7 +275,6 @@ describe('a restore that is killed', () => {
       'create table big as select g, repeat(md5(g::text), 20) filler from generate_series(1, 150000) g',
     );
     await push(source);
-    await archiveAll(source);
     await source.cluster.stop();
     const directory = join(scratch(), 'data');
     const environment = {
