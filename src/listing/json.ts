@@ -1,4 +1,4 @@
-/** `--json`: an array of objects with every name always there, null where nothing is known (docs/operations.md lists them). */
+/** `--json`: an array of objects with every name always there, null where nothing is known (docs/backup-list.md lists them). */
 import type { ListedBackup } from './listed-backup.ts';
 
 export function jsonObject(backup: ListedBackup): Readonly<Record<string, unknown>> {
