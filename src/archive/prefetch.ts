@@ -185,7 +185,8 @@ function makeFolder(path: string): boolean {
   }
 }
 
-function isAlive(pid: string): boolean {
+/** Whether this pid is a process that runs. */
+export function isAlive(pid: string): boolean {
   if (!/^[1-9]\d*$/.test(pid)) return false;
   try {
     process.kill(Number(pid), 0);

@@ -23,6 +23,8 @@ export interface WalFetchArguments {
 
 const FOUND = 0;
 const MISSING = 1;
+/** A spool of more segments than this is a slip of the finger. */
+const MOST_AHEAD = 1024;
 
 export async function run(args: WalFetchArguments, context: Context): Promise<number> {
   try {
@@ -43,7 +45,7 @@ async function fetch(args: WalFetchArguments, context: Context): Promise<boolean
   const url = archiveUrl(context.settings);
   const fields = { action: 'wal-fetch', key: `${url}/${walKey(name)}`, prefix: pathPrefix(url), seg: name };
   log.info('begin wal restore', { structured: { ...fields, state: 'begin' } });
-  const ahead = walFileKind(name) === 'segment' ? args.prefetch : 0;
+  const ahead = walFileKind(name) === 'segment' ? Math.min(args.prefetch, MOST_AHEAD) : 0;
   const size =
     ahead > 0
       ? await fetchSegment(name, path, ahead, { context, log, fields })
@@ -115,11 +117,20 @@ async function promote(
 
 /** The claim keeps a process that fetches ahead from fetching the same segment. */
 async function fetchAlone(spool: Spool, name: string, path: string, task: Task): Promise<number | undefined> {
-  const claimed = spool.claim(name) !== undefined;
+  const claimed = claim(spool, name, task.log);
   try {
     return await fetchDirectly(name, path, task);
   } finally {
     if (claimed) spool.release(name);
+  }
+}
+
+function claim(spool: Spool, name: string, log: Log): boolean {
+  try {
+    return spool.claim(name) !== undefined;
+  } catch (error) {
+    log.warning('prefetch does not work', { detail: String(error) });
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Where wal-fetch puts the file: it appears there whole, or not at all. */
 import { readdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isAlive } from '../archive/prefetch.ts';
 import { UserError } from '../errors.ts';
 import type { Source } from './download.ts';
 
@@ -46,16 +47,8 @@ export function place(whole: string, path: string): void {
 function removeLeftovers(folder: string, destination: string): void {
   for (const entry of readdirSync(folder)) {
     const [, name, pid] = LEFTOVER.exec(entry) ?? [];
-    if (name === destination && !isOther(Number(pid))) rmSync(join(folder, entry), { force: true });
-  }
-}
-
-function isOther(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    const isOurs = name === destination && pid !== undefined;
+    if (isOurs && (pid === String(process.pid) || !isAlive(pid)))
+      rmSync(join(folder, entry), { force: true });
   }
 }

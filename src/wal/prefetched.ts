@@ -1,7 +1,7 @@
 /** The use of segments that were fetched before they were asked for. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Spool } from '../archive/prefetch.ts';
-import { DataError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import { place } from './destination.ts';
@@ -28,9 +28,9 @@ export async function takePrefetched(
     return size;
   } catch (error) {
     spool.discard(name);
-    if (!(error instanceof DataError)) throw error;
-    log.warning('a prefetched segment is not what it should be, and is fetched anew', {
-      detail: [error.message, error.detail].filter(Boolean).join(': '),
+    const { message, detail } = error instanceof UserError ? error : { message: String(error) };
+    log.warning('a prefetched segment cannot be used, and is fetched anew', {
+      detail: [message, detail].filter(Boolean).join(': '),
     });
     return undefined;
   }
