@@ -4,74 +4,6 @@ import { deleteGroup } from './delete-group.ts';
 import { flag, integer, onOff, optional, required, text, texts } from './option.ts';
 
 export const commands: Commands = {
-  version: command({
-    summary: 'print the version',
-    quick: true,
-    positionals: {},
-    options: {},
-    load: () => import('../commands/version.ts'),
-  }),
-  check: command({
-    summary: 'tell whether this machine can archive and restore',
-    epilogue: 'Exit status: 0 when everything is ok, 1 with warnings, 2 when something failed.',
-    positionals: {},
-    options: {
-      json: flag('print one JSON object'),
-      maxBackupAge: integer('HOURS', 'warn when the newest base backup is older', {
-        default: 48,
-        minimum: 1,
-      }),
-      withoutPostgres: flag('ask no server: for a machine that only restores'),
-    },
-    load: () => import('../commands/check.ts'),
-  }),
-  'wal-push': command({
-    summary: 'archive a WAL file; for archive_command',
-    epilogue: `Exit status: 0 when WAL_SEGMENT is durably in the archive, 1 when it is not.
-Further segments that wait are archived along with it, up to --pool-size in all.`,
-    quick: true,
-    positionals: {
-      walSegment: required('WAL_SEGMENT', 'path of the file: %p in archive_command'),
-    },
-    options: {
-      poolSize: integer('N', 'files to archive by one call', { default: 32, short: 'p' }),
-      markDone: onOff(
-        'tell PostgreSQL that the further segments are archived; without either: only where archive_command is proven to be nothing but this command',
-      ),
-    },
-    load: () => import('../commands/wal-push.ts'),
-  }),
-  'wal-fetch': command({
-    summary: 'fetch a WAL file from the archive; for restore_command',
-    epilogue: `Exit status: 0 when the file is at WAL_DESTINATION, 1 when the archive does not have it. Any other failure
-exits with 200 in archive recovery, so that PostgreSQL stops instead of ending recovery early, with 1
-on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
-    quick: true,
-    failureStatus: async (status, environment) => {
-      const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
-      return fetchFailureStatus(status, environment, '.');
-    },
-    positionals: {
-      walSegment: required('WAL_SEGMENT', 'name of the file: %f in restore_command'),
-      walDestination: required('WAL_DESTINATION', 'path to put it: %p in restore_command'),
-    },
-    options: {
-      prefetch: integer('N', 'segments to fetch ahead', { default: 8, short: 'p' }),
-    },
-    load: () => import('../commands/wal-fetch.ts'),
-  }),
-  'wal-prefetch': command({
-    summary: 'fetch WAL segments ahead; started by wal-fetch',
-    quick: true,
-    positionals: {
-      baseDirectory: required('BASE_DIRECTORY', 'folder that wal-fetch puts segments in'),
-      segment: required('SEGMENT', 'first segment to fetch'),
-    },
-    options: {
-      count: integer('N', 'segments to hold ready', { default: 1, minimum: 1 }),
-    },
-    load: () => import('../commands/wal-prefetch.ts'),
-  }),
   'backup-push': command({
     summary: 'take a base backup of a running or a stopped server',
     epilogue: `Exit status: 0 when the backup is complete, 1 when it is not, or when it is and pages of the cluster have wrong checksums.
@@ -144,13 +76,52 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
     load: () => import('../commands/backup-list.ts'),
   }),
   delete: deleteGroup,
-  completion: command({
-    summary: 'print the completion script for bash and zsh',
-    epilogue: 'Into the running shell: source <(wal-e completion)',
+  'wal-push': command({
+    summary: 'archive a WAL file; for archive_command',
+    epilogue: `Exit status: 0 when WAL_SEGMENT is durably in the archive, 1 when it is not.
+Further segments that wait are archived along with it, up to --pool-size in all.`,
     quick: true,
-    positionals: {},
-    options: {},
-    load: () => import('./completion.ts'),
+    positionals: {
+      walSegment: required('WAL_SEGMENT', 'path of the file: %p in archive_command'),
+    },
+    options: {
+      poolSize: integer('N', 'files to archive by one call', { default: 32, short: 'p' }),
+      markDone: onOff(
+        'tell PostgreSQL that the further segments are archived; without either: only where archive_command is proven to be nothing but this command',
+      ),
+    },
+    load: () => import('../commands/wal-push.ts'),
+  }),
+  'wal-fetch': command({
+    summary: 'fetch a WAL file from the archive; for restore_command',
+    epilogue: `Exit status: 0 when the file is at WAL_DESTINATION, 1 when the archive does not have it. Any other failure
+exits with 200 in archive recovery, so that PostgreSQL stops instead of ending recovery early, with 1
+on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
+    quick: true,
+    failureStatus: async (status, environment) => {
+      const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
+      return fetchFailureStatus(status, environment, '.');
+    },
+    positionals: {
+      walSegment: required('WAL_SEGMENT', 'name of the file: %f in restore_command'),
+      walDestination: required('WAL_DESTINATION', 'path to put it: %p in restore_command'),
+    },
+    options: {
+      prefetch: integer('N', 'segments to fetch ahead', { default: 8, short: 'p' }),
+    },
+    load: () => import('../commands/wal-fetch.ts'),
+  }),
+  'wal-prefetch': command({
+    summary: 'fetch WAL segments ahead; started by wal-fetch',
+    quick: true,
+    positionals: {
+      baseDirectory: required('BASE_DIRECTORY', 'folder that wal-fetch puts segments in'),
+      segment: required('SEGMENT', 'first segment to fetch'),
+    },
+    options: {
+      count: integer('N', 'segments to hold ready', { default: 1, minimum: 1 }),
+    },
+    load: () => import('../commands/wal-prefetch.ts'),
   }),
   'wal-verify': command({
     summary: 'check that every backup can be restored to now: gaps, short, damaged and foreign objects',
@@ -163,5 +134,34 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
       readPart: text('N/T', 'read the N-th of T parts of the objects, e.g. 3/7 today and 4/7 tomorrow'),
     },
     load: () => import('../commands/wal-verify.ts'),
+  }),
+  check: command({
+    summary: 'tell whether this machine can archive and restore',
+    epilogue: 'Exit status: 0 when everything is ok, 1 with warnings, 2 when something failed.',
+    positionals: {},
+    options: {
+      json: flag('print one JSON object'),
+      maxBackupAge: integer('HOURS', 'warn when the newest base backup is older', {
+        default: 48,
+        minimum: 1,
+      }),
+      withoutPostgres: flag('ask no server: for a machine that only restores'),
+    },
+    load: () => import('../commands/check.ts'),
+  }),
+  completion: command({
+    summary: 'print the completion script for bash and zsh',
+    epilogue: 'Into the running shell: source <(wal-e completion)',
+    quick: true,
+    positionals: {},
+    options: {},
+    load: () => import('./completion.ts'),
+  }),
+  version: command({
+    summary: 'print the version',
+    quick: true,
+    positionals: {},
+    options: {},
+    load: () => import('../commands/version.ts'),
   }),
 };
