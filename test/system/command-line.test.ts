@@ -100,6 +100,23 @@ describe('--envdir', () => {
   });
 });
 
+describe("the operator's commands", () => {
+  it.each([
+    ['backup-list', 'backup-list'],
+    ['delete -n everything', 'delete everything'],
+  ])('begin with the banner of the original: %s', async (line, name) => {
+    const environment = { WALE_FILE_PREFIX: `file://localhost${scratch}/nothing` };
+    const { stderr } = await wale(line, { environment });
+    expect(logEntries(stderr)[0]).toMatchObject({
+      logger: 'wal_e.main',
+      level: 'INFO',
+      message: 'starting WAL-E',
+      detail: `The subcommand is "${name}".`,
+    });
+    expect((await wale(`--terse ${line}`, { environment })).stderr).not.toContain('starting');
+  });
+});
+
 describe('an empty WALE_GPG_KEY_ID', () => {
   it('means no encryption, and says so', async () => {
     const file = join(scratch, '0000000E.history');
