@@ -4,6 +4,7 @@ import { allReached } from './compare.ts';
 /** In this order; each module's `run` prints its own tables. */
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   codec: () => import('./codec.ts'),
+  wal: () => import('./wal.ts'),
   'backup-push': () => import('./backup-push.ts'),
   'backup-fetch': () => import('./backup-fetch.ts'),
   delete: () => import('./delete.ts'),
