@@ -155,6 +155,9 @@ class OnlineSource implements BackupSource {
   }
 
   async stop(start: BackupStart, signal: AbortSignal): Promise<BackupEnd> {
+    if (this.#control.facts.version.stopWaitsForArchive) {
+      this.#options.log.info('the server stops the backup when its archiver has the WAL of it');
+    }
     const stopped = await this.#control.stop(signal);
     this.#stopped = true;
     const { segmentBytes } = this.facts.control;

@@ -10,6 +10,9 @@ const SSL_MODES: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 
 /** Where packages put the server's Unix socket, in the order in which they are tried when PGHOST is not set. */
 const SOCKET_DIRECTORIES: readonly string[] = ['/var/run/postgresql', '/tmp'];
 
+/** libpq waits for ever, which nobody wants of a backup that cron starts; 0 means that here too. */
+const CONNECT_SECONDS = 60;
+
 export function libpqSettings(environment: Environment): ConnectionSettings {
   const given = (name: string) => environment[name] || undefined;
   if (given('PGSERVICE') !== undefined) {
@@ -28,7 +31,8 @@ export function libpqSettings(environment: Environment): ConnectionSettings {
     passwordFile: given('PGPASSFILE') ?? join(home, '.pgpass'),
     database: given('PGDATABASE') ?? 'postgres',
     options: given('PGOPTIONS'),
-    connectTimeoutMs: (wholeNumber('PGCONNECT_TIMEOUT', given('PGCONNECT_TIMEOUT'), 0, 86_400) ?? 0) * 1000,
+    connectTimeoutMs:
+      1000 * (wholeNumber('PGCONNECT_TIMEOUT', given('PGCONNECT_TIMEOUT'), 0, 86_400) ?? CONNECT_SECONDS),
     ssl: {
       mode: sslMode(given('PGSSLMODE')),
       rootCertificate: file('PGSSLROOTCERT', 'root.crt'),

@@ -43,6 +43,7 @@ describe('how to reach the server', () => {
       database: 'postgres',
       password: undefined,
       passwordFile: `${HOME}/.pgpass`,
+      connectTimeoutMs: 60_000,
       ssl: { mode: 'prefer' },
     });
     expect(libpqSettings({ HOME }).user).not.toBe('');

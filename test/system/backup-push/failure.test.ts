@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -125,6 +125,14 @@ describe('a backup whose server fails it', () => {
     });
     expect(stderr).toContain('waiting for WAL to be archived');
     expect(backupNames(made.archive)).toEqual([]);
+  });
+
+  it('ends on the server when the store fails', async () => {
+    writeFileSync(join(made.archive, 'basebackups_005'), 'in the way');
+    const { status, stderr } = await push();
+    expect(status).toBe(1);
+    expect(stderr).toContain('the backup on the server was ended');
+    expect(await sessions()).toBe('0');
   });
 
   it('ends when a file cannot be read, which is no file that vanished', async () => {

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   backupNames,
@@ -70,12 +71,16 @@ describe('a backup of a server that is written to', () => {
       select lo_from_bytea(4711, decode(repeat('ab', 50000), 'hex'))`);
     const unlogged = await cluster.value("select pg_relation_filepath('unlogged_one')");
     const oid = await cluster.value("select oid from pg_tablespace where spcname = 'one'");
+    const other = new pg.Client({ host: cluster.socketDirectory, user: cluster.user, database: 'postgres' });
+    await other.connect();
+    await other.query('create temp table passing as select g from generate_series(1, 1000) g');
     const load = startWriting(cluster);
     const before = load.transfers();
     const pushed = await runProgram(['backup-push', '--fast-checkpoint', '-p', '2', cluster.dataDirectory], {
       environment,
     });
     await load.stop();
+    await other.end();
     expect(pushed.stderr).not.toMatch(/WARNING|ERROR/);
     expect(pushed.status).toBe(0);
     const transfers = await checkAccounts(cluster);
@@ -98,6 +103,7 @@ describe('a backup of a server that is written to', () => {
     expect(names.filter((member) => member.startsWith('pg_wal/'))).toEqual(['pg_wal/']);
     expect(names).not.toContain(unlogged);
     expect(names).toContain(`${unlogged}_init`);
+    expect(names.filter((member) => /\/t\d+_\d+/.test(member))).toEqual([]);
     expect(names.slice(-3)).toEqual(['backup_label', 'tablespace_map', 'global/pg_control']);
 
     // The original tablespaces are moved away: whoever still looks there fails.
@@ -221,12 +227,19 @@ describe('what the log says', () => {
       environment,
     });
     const entries = logEntries(stderr);
+    const part = (count: number) => [
+      'begin uploading a base backup volume',
+      'finish uploading a base backup volume',
+      expect.stringMatching(new RegExp(`^pushed .* of .* \\(\\d+%\\), .*/s, .* left, ${count} parts$`)),
+    ];
     expect(entries.map(({ message }) => message)).toEqual([
       'starting WAL-E',
       'starting the backup on the server',
       'the backup has started',
-      expect.stringMatching(/^pushed .* of .* \(\d+%\), .*\/s, .* left, 1 parts$/),
-      expect.stringMatching(/^pushed .* of .* \(\d+%\), .*\/s, .* left, 2 parts$/),
+      'start upload postgres version metadata',
+      'postgres version metadata upload complete',
+      ...part(1),
+      ...part(2),
       ...(stderr.includes('waiting for WAL') ? ['waiting for WAL to be archived'] : []),
       'the archive has all WAL that the backup needs',
       'the base backup is complete',
