@@ -289,6 +289,20 @@ describe('a wrong ETag', () => {
   });
 });
 
+describe('a store that gives all its answers the same identity', () => {
+  it('is not taken for one that repeats itself', async () => {
+    proxy.plan = () => ({ kind: 'header', name: 'x-amz-request-id', value: '1' });
+    const store = open({ attempts: 2 });
+    for (let i = 0; i < 5; i += 1) {
+      expect(await store.put(walKey(`same-${number}-${i}`), [SMALL], createOnly)).toMatch(
+        /^(stored|exists)$/,
+      );
+      expect(inStore(walKey(`same-${number}-${i}`))?.equals(SMALL)).toBe(true);
+    }
+    expect((await contents(await store.get(walKey('there'), call))).equals(SMALL)).toBe(true);
+  });
+});
+
 describe('what stays wrong fails, in time, with the last that was seen', () => {
   it('a store that takes requests and says nothing, at the deadline', async () => {
     proxy.plan = () => ({ kind: 'silence' });

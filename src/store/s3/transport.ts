@@ -6,6 +6,7 @@ import * as http from 'node:http';
 import type { Agent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Address } from './address.ts';
+import { createEchoGuard, type EchoGuard } from './echo.ts';
 import { S3Error } from './failure.ts';
 import { timedOut, unreachable } from './network-failure.ts';
 
@@ -43,12 +44,12 @@ export interface Transport {
 }
 
 export function createTransport(agentFor: AgentSource, timeouts: Timeouts): Transport {
-  const answered = new WeakMap<Socket, string>();
+  const isEcho = createEchoGuard();
   return {
     async send(request, signal) {
       const agent = await agentFor(request.address);
       signal.throwIfAborted();
-      const response = await exchange(request, agent, timeouts, signal, answered);
+      const response = await exchange(request, agent, timeouts, signal, isEcho);
       return {
         status: response.statusCode ?? 0,
         headers: plainHeaders(response.headers),
@@ -63,7 +64,7 @@ function exchange(
   agent: http.Agent | Agent,
   { connectMs, idleMs }: Timeouts,
   signal: AbortSignal,
-  answered: WeakMap<Socket, string>,
+  isEcho: EchoGuard,
 ): Promise<http.IncomingMessage> {
   const secure = address.protocol === 'https';
   return new Promise((resolve, reject) => {
@@ -95,8 +96,7 @@ function exchange(
     request.setTimeout(idleMs, () => fail(timedOut(what, 'nothing was sent or received', idleMs)));
     request.on('error', (error) => fail(unreachable(what, error)));
     request.on('response', (response) => {
-      const echo = echoOf(what, response, answered);
-      if (echo !== undefined) return fail(echo);
+      if (isEcho(response)) return fail(echoed(what));
       settle();
       request.setTimeout(0);
       resolve(response);
@@ -106,27 +106,13 @@ function exchange(
   });
 }
 
-/**
- * A proxy that answers twice would have its second answer taken for that to the next request, which never was done.
- * Every answer of a store has an identity of its own, so an echo shows.
- */
-function echoOf(
-  what: string,
-  response: http.IncomingMessage,
-  answered: WeakMap<Socket, string>,
-): S3Error | undefined {
-  const id = response.headers['x-amz-request-id'];
-  if (typeof id !== 'string' || id === '') return undefined;
-  if (answered.get(response.socket) === id) {
-    return new S3Error('the answer belongs to another request', {
-      status: 0,
-      detail: `${what}: the answer to the request before came a second time.`,
-      hint: 'Something between here and the store repeats answers.',
-      transient: true,
-    });
-  }
-  answered.set(response.socket, id);
-  return undefined;
+function echoed(what: string): S3Error {
+  return new S3Error('the answer belongs to another request', {
+    status: 0,
+    detail: `${what}: the answer to the request before came a second time.`,
+    hint: 'Something between here and the store repeats answers.',
+    transient: true,
+  });
 }
 
 function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
