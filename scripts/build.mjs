@@ -26,6 +26,7 @@ const HOT = [
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const staging = join(root, `dist.${process.pid}`);
+process.on('exit', () => rmSync(staging, { recursive: true, force: true }));
 
 const shared = {
   absWorkingDir: root,
