@@ -1,5 +1,6 @@
 /** Carries a plan out. From the first write to the last, the marker lies in the target. */
 import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -61,11 +62,12 @@ export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
 /** Makes the folders and the marker; a control file that lies there could start the server on half a restore. */
 async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<Marker> {
   await makeTarget(target.directory);
-  const marker = resumed ?? {
+  const marker: Marker = {
     backup: backup.name,
+    process: { host: hostname(), pid: process.pid },
     tablespaces: new Map(tablespaces.map(({ oid, location }) => [oid, location])),
-    parts: new Map(),
-    links: [],
+    parts: resumed?.parts ?? new Map(),
+    links: resumed?.links ?? [],
   };
   await writeMarker(target.directory, marker);
   await rm(join(target.directory, CONTROL_FILE), { force: true });

@@ -3,6 +3,7 @@
  * complete, and which parts are, so that a repeated run goes on where this one stopped.
  */
 import { open, readFile, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { JsonFields } from '../archive/json-fields.ts';
 import { UserError } from '../errors.ts';
@@ -11,12 +12,19 @@ import { MARKER_FILE } from './members.ts';
 
 export interface Marker {
   readonly backup: string;
+  /** Who restores. */
+  readonly process: RestoringProcess;
   /** Oid -> absolute directory. */
   readonly tablespaces: ReadonlyMap<string, string>;
   /** Complete and durable: number -> bytes of the object. */
   readonly parts: ReadonlyMap<number, number>;
   /** Symbolic links of complete parts, made when all parts are. */
   readonly links: readonly MarkedLink[];
+}
+
+export interface RestoringProcess {
+  readonly host: string;
+  readonly pid: number;
 }
 
 /** Byte strings. */
@@ -36,6 +44,7 @@ export async function writeMarker(directory: string, marker: Marker): Promise<vo
   const text = JSON.stringify({
     note: NOTE,
     backup: marker.backup,
+    ...marker.process,
     tablespaces: [...marker.tablespaces].map(([oid, location]) => ({ oid, location })),
     parts: [...marker.parts].map(([number, size]) => ({ number, size })),
     links: marker.links,
@@ -77,6 +86,7 @@ function parseMarker(json: unknown): Marker {
   const limit = 10_000_000;
   return {
     backup: fields.text('backup', ANY, 'a name'),
+    process: { host: fields.text('host', ANY, 'a name'), pid: fields.integer('pid', 1) },
     tablespaces: new Map(
       fields
         .objects('tablespaces', limit)
@@ -90,4 +100,17 @@ function parseMarker(json: unknown): Marker {
       target: entry.text('target', ANY, 'a path'),
     })),
   };
+}
+
+/** Whether the restore that left this marker is still at work, as far as this machine can tell. */
+export async function isRestoring({ process: { host, pid } }: Marker): Promise<boolean> {
+  if (host !== hostname() || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  // The number may belong to another process by now: where /proc tells what it runs, that is believed.
+  const words = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => 'backup-fetch');
+  return words.includes('backup-fetch');
 }

@@ -4,7 +4,7 @@ import { type PartProblem, partProblems } from '../archive/restorability.ts';
 import type { Sentinel } from '../archive/sentinel.ts';
 import { DataError, UserError } from '../errors.ts';
 import { checkFreeSpace } from './free-space.ts';
-import type { Marker } from './marker.ts';
+import { isRestoring, type Marker } from './marker.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { readRestoreSpec } from './restore-spec.ts';
 import {
@@ -40,6 +40,7 @@ export interface Plan {
 /** Looks at the target alone, since a mistake there is the commonest and needs no archive to be seen. */
 export async function checkTarget(wishes: PlanWishes): Promise<Target> {
   const target = await inspectTarget(wishes.directory);
+  if (target.marker !== undefined && (await isRestoring(target.marker))) throw busy(target.marker, target);
   if (target.marker === undefined && target.foreign.length > 0 && !wishes.force) throw occupied(target);
   return target;
 }
@@ -94,6 +95,13 @@ function partsOf(backup: KnownBackup, { own }: Sentinel): readonly PartToFetch[]
     .map(({ key, number, size }) => ({ key, number, size, fact: facts?.get(number) }))
     .filter(({ fact }) => facts === undefined || fact !== undefined)
     .sort((a, b) => a.number - b.number);
+}
+
+function busy({ process }: Marker, { directory }: Target): UserError {
+  return new UserError('another backup-fetch is restoring into the same directory', {
+    detail: `Process ${process.pid} restores into "${directory}".`,
+    hint: 'Wait for it, or stop it; the same command then goes on where it stopped.',
+  });
 }
 
 function occupied({ directory, foreign }: Target): UserError {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -9,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BackupName, partKey, sentinelKey, walKey } from '../../src/archive/layout.ts';
@@ -346,7 +349,7 @@ describe('a damaged part', () => {
         if (found === undefined || !key.includes('part_00000001') || left <= 0) return found;
         left -= 1;
         for await (const _ of found.body) break;
-        return { ...found, body: once(bytes) };
+        return { ...found, body: chunk(bytes) };
       },
     };
   };
@@ -430,12 +433,32 @@ describe('a run that was broken off', () => {
     mkdirSync(data);
     writeFileSync(
       join(data, MARKER),
-      JSON.stringify({ backup: name, tablespaces: [], parts: [], links: [] }),
+      JSON.stringify({ backup: name, host: 'elsewhere', pid: 1, tablespaces: [], parts: [], links: [] }),
     );
     const other = 'base_000000010000000000000009_00000040' as BackupName;
     await expect(fetch({ backupName: other })).rejects.toThrow('incomplete restore of something else');
     await fetch({ backupName: other, force: true });
     expect(existsSync(join(data, MARKER))).toBe(false);
+  });
+
+  it('is not gone on with while it still runs', async () => {
+    const { name } = await threeParts();
+    // A process that looks like one of ours to whoever asks the system.
+    const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'backup-fetch'], {
+      stdio: 'ignore',
+    });
+    await once(other, 'spawn');
+    mkdirSync(data);
+    const marker = { backup: name, host: hostname(), pid: other.pid, tablespaces: [], parts: [], links: [] };
+    writeFileSync(join(data, MARKER), JSON.stringify(marker));
+    try {
+      await expect(fetch()).rejects.toThrow('another backup-fetch is restoring into the same directory');
+      await expect(fetch({ force: true })).rejects.toThrow('another backup-fetch');
+    } finally {
+      other.kill('SIGKILL');
+      await once(other, 'exit');
+    }
+    await fetch();
   });
 
   it('ends soon after an abort, with its reason, and can be gone on with', async () => {
@@ -612,7 +635,7 @@ describe('LATEST with a target', () => {
 
 const first3 = '000000010000000000000003';
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* chunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield Uint8Array.from(bytes);
 }
 

@@ -67,6 +67,7 @@ describe('a target', () => {
     mkdirSync(data);
     const marker = {
       backup: 'base_000000010000000000000003_00000040',
+      process: { host: 'db1', pid: 4711 },
       tablespaces: new Map([['16384', '/new']]),
       parts: new Map([[0, 123]]),
       links: [{ path: 'a', target: 'b' }],

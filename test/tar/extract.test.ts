@@ -177,6 +177,17 @@ describe('an honest tar', () => {
     expect(modes).toEqual(['700', '700', '750', '700', '700']);
   });
 
+  it.runIf(process.getuid?.() === 0)(
+    'gives files, folders made on the way, and folders of the archive to their owner',
+    async () => {
+      await extract(tarOf([folder('a'), file('b/c/f', 'x')]), {
+        ownerOf: () => ({ uid: 12345, gid: 23456 }),
+      });
+      for (const name of ['a', 'b', 'b/c', 'b/c/f'])
+        expect(statSync(join(root, name)), name).toMatchObject({ uid: 12345, gid: 23456 });
+    },
+  );
+
   it('drops set-id and sticky bits', async () => {
     await extract(tarOf([file('f', 'x', 0o6755)]));
     expect(statSync(join(root, 'f')).mode & 0o7777).toBe(0o755);

@@ -1,0 +1,103 @@
+/** backup-fetch from an S3 store behind a bad network: what is restored is whole, or the restore fails. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type BackupFetchArguments, run } from '../../../src/commands/backup-fetch.ts';
+import { UserError } from '../../../src/errors.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { leastMembers, storeBackup } from '../../harness/backup.ts';
+import { testContext } from '../../harness/context.ts';
+import { seededBytes } from '../../harness/random.ts';
+import { createFaultProxy, type Fault, type FaultProxy } from '../../harness/s3/fault-proxy.ts';
+import { createS3Server, type S3Server } from '../../harness/s3/server.ts';
+import { openTestStore } from '../../harness/s3/store.ts';
+import { createScratch } from '../../harness/scratch.ts';
+import { file } from '../../harness/tar.ts';
+
+const SIZE = 3_000_000;
+const PARTS = [2, 3, 4];
+
+let server: S3Server;
+let proxy: FaultProxy;
+let store: Store;
+let scratch: string;
+beforeAll(async () => {
+  server = await createS3Server();
+  proxy = await createFaultProxy(server.url);
+  const direct = openTestStore(server.url);
+  await storeBackup(direct, {
+    parts: [leastMembers(), ...PARTS.map((n) => [file(`base/${n}`, seededBytes(SIZE, n))])],
+  });
+  await direct.close();
+});
+afterAll(async () => {
+  await proxy.close();
+  await server.close();
+});
+beforeEach(() => {
+  scratch = createScratch();
+  store = openTestStore(proxy.url, { timeouts: { connectMs: 400, idleMs: 500 } });
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** Each part's first `times` answers are broken. */
+function breakParts(fault: Fault, times: number): void {
+  const seen = new Map<string, number>();
+  proxy.plan = ({ target }) => {
+    const [part] = /part_\d{8}/.exec(target) ?? [];
+    if (part === undefined) return undefined;
+    const number = (seen.get(part) ?? 0) + 1;
+    seen.set(part, number);
+    return number <= times ? fault : undefined;
+  };
+}
+
+async function fetch(): Promise<string> {
+  const directory = join(scratch, 'data');
+  const args: BackupFetchArguments = {
+    clusterDirectory: directory,
+    backupName: 'LATEST',
+    poolSize: 3,
+    blindRestore: false,
+    restoreSpec: undefined,
+    tablespace: [],
+    force: false,
+    dryRun: false,
+    recoveryConf: false,
+    standby: false,
+    targetTime: undefined,
+    targetLsn: undefined,
+    targetName: undefined,
+    targetTimeline: undefined,
+  };
+  await run(args, testContext({ store, environment: { WALE_FILE_PREFIX: 'file:///unused' } }));
+  return directory;
+}
+
+const faults: readonly Fault[] = [
+  { kind: 'reset-before' },
+  { kind: 'reset-after', bytes: 1_000_000 },
+  { kind: 'close-after', bytes: 2_000_000 },
+  { kind: 'stall-after', bytes: 500_000 },
+  { kind: 'alter-down', at: 1_234_567 },
+  { kind: 'truncate-down', bytes: 1000 },
+  { kind: 'answer', status: 503 },
+];
+
+it.each(faults)('restores what was stored although each part meets %j', async (fault) => {
+  breakParts(fault, 2);
+  const directory = await fetch();
+  for (const n of PARTS)
+    expect(readFileSync(join(directory, `base/${n}`)).equals(seededBytes(SIZE, n)), `base/${n}`).toBe(true);
+  expect(existsSync(join(directory, 'global/pg_control'))).toBe(true);
+});
+
+it('fails, with a target that cannot be started, when a part never arrives whole', async () => {
+  breakParts({ kind: 'alter-down', at: 1_234_567 }, 1000);
+  await expect(fetch()).rejects.toThrow(UserError);
+  expect(existsSync(join(scratch, 'data/global/pg_control'))).toBe(false);
+  expect(existsSync(join(scratch, 'data/wal-e-restore-incomplete.json'))).toBe(true);
+});
