@@ -13,7 +13,9 @@ const Module = require('node:module');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
-/** The first line of main.cjs and wal.cjs: a comment with a hash of the rest. */
+/** What main.cjs loads through us. */
+const CACHED = new Set(['./wal.cjs', './s3.cjs']);
+/** The first line of such a file: a comment with a hash of the rest. */
 const ID_BYTES = 67;
 
 try {
@@ -28,8 +30,7 @@ try {
 function start() {
   const main = require.resolve('../dist/main.cjs');
   const requireInDist = Module.createRequire(main);
-  const wal = join(dirname(main), 'wal.cjs');
-  load(main, (name) => (name === './wal.cjs' ? load(wal, requireInDist) : requireInDist(name)));
+  load(main, (name) => (CACHED.has(name) ? load(join(dirname(main), name), requireInDist) : requireInDist(name)));
 }
 
 /**

@@ -10,18 +10,21 @@ import { licenses } from './licenses.mjs';
 import { pack } from './pack.mjs';
 
 const FIRST = ['src/commands/version.ts'];
-// What a start of `wal-push` or `wal-fetch` on the file store needs.
-const HOT = [
-  'src/store/open.ts',
-  'src/store/file.ts',
-  'src/commands/wal-push.ts',
-  'src/wal/push.ts',
-  'src/commands/wal-fetch.ts',
-  'src/wal/destination.ts',
-  'src/wal/prefetched.ts',
-  'src/wal/download.ts',
-  'src/wal/fetch-ahead.ts',
-];
+// What the WAL verbs need on the file store, and what S3 needs besides.
+const GROUPS = {
+  'wal.cjs': [
+    'src/store/open.ts',
+    'src/store/file.ts',
+    'src/commands/wal-push.ts',
+    'src/wal/push.ts',
+    'src/commands/wal-fetch.ts',
+    'src/wal/destination.ts',
+    'src/wal/prefetched.ts',
+    'src/wal/download.ts',
+    'src/wal/fetch-ahead.ts',
+  ],
+  's3.cjs': ['src/store/s3/open.ts'],
+};
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -52,7 +55,7 @@ const program = await build({
   write: false,
 });
 mkdirSync(staging, { recursive: true });
-for (const [name, code] of await pack(program, FIRST, HOT)) writeFileSync(join(staging, name), code);
+for (const [name, code] of await pack(program, FIRST, GROUPS)) writeFileSync(join(staging, name), code);
 // A worker thread has its own copy of every module, so nothing is gained by sharing chunks with the program.
 const workers = await build({
   ...shared,

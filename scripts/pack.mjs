@@ -1,13 +1,12 @@
-// Two files for the hot path. esbuild splits ES modules into chunks, and every file that Node opens costs about half a
+// Few files for the hot path. esbuild splits ES modules into chunks, and every file that Node opens costs about half a
 // millisecond, as does every 20 kB that V8 has to look through. So what every start needs is packed into main.cjs, what
-// the WAL verbs need besides into wal.cjs, as functions that run when they are first required; all other chunks stay
-// files of their own and take what they share with these two from them.
+// the WAL verbs need besides into wal.cjs, and for S3 into s3.cjs, as functions that run when they are first required;
+// all other chunks stay files of their own and take what they share with these from them.
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { transform } from 'esbuild';
 
 const MAIN = 'main.cjs';
-const HOT = 'wal.cjs';
 const URL = 'const $here = { get url() { return require("node:url").pathToFileURL(__filename).href; } };';
 /** esbuild's helpers, in front of a chunk with exports. */
 const HEAD = /^(?<head>var __(?:(?!var stdin_exports=).)*)(?<body>var stdin_exports=.*)$/s;
@@ -16,7 +15,7 @@ const $loaded = Object.create(null);
 function $load(name) {
   const known = $loaded[name];
   if (known !== undefined) return known.exports;
-  const define = $packed[name] ?? ($hot.has(name) ? require("./${HOT}")[name] : undefined);
+  const define = $packed[name] ?? (name in $files ? require($files[name])[name] : undefined);
   if (define === undefined) return require(name);
   const module = ($loaded[name] = { exports: {} });
   define(module, module.exports, $load);
@@ -26,26 +25,39 @@ exports.$load = $load;
 `;
 
 /**
- * `result` is esbuild's (ES modules, splitting, metafile). `first` and `hot` are the source files whose chunks, and all
- * that those import statically, go into main.cjs and into wal.cjs. Returns file name -> CommonJS text.
+ * `result` is esbuild's (ES modules, splitting, metafile). `first` are the source files whose chunks, and all that those
+ * import statically, go into main.cjs; `groups` names further files and what goes into them. Returns file name ->
+ * CommonJS text.
  */
-export async function pack(result, first, hot) {
+export async function pack(result, first, groups) {
   const chunks = new Map();
   for (const file of result.outputFiles) chunks.set(basename(file.path), await commonJs(file.text));
   const { outputs } = result.metafile;
-  const inMain = staticClosure(outputs, first);
-  const inHot = new Set([...staticClosure(outputs, hot)].filter((name) => !inMain.has(name)));
-  const files = new Map();
-  for (const [name, code] of chunks) {
-    if (!inMain.has(name) && !inHot.has(name)) files.set(name, withUrl(viaMain(code, inMain, inHot)));
+  const members = new Map([[MAIN, staticClosure(outputs, first)]]);
+  for (const [file, sources] of Object.entries(groups)) {
+    const taken = [...members.values()];
+    const mine = [...staticClosure(outputs, sources)].filter(
+      (name) => !taken.some((names) => names.has(name)),
+    );
+    members.set(file, new Set(mine));
   }
-  const names = JSON.stringify([...inHot].map((name) => `./${name}`));
+  const fileOf = new Map([...members].flatMap(([file, names]) => [...names].map((name) => [name, file])));
+  const files = new Map();
+  for (const [name, code] of chunks) if (!fileOf.has(name)) files.set(name, withUrl(viaMain(code, fileOf)));
   const helpers = longestHead(chunks);
-  const main = `${helpers}const $packed = ${definitions(inMain, chunks, true)}, $hot = new Set(${names});${REGISTRY}`;
-  files.set(MAIN, withId(withUrl(`"use strict";${main}$load("./${MAIN}");`)));
-  const wal = `${helpers}module.exports = ${definitions(inHot, chunks, false)};`;
-  files.set(HOT, withId(withUrl(`"use strict";${wal}`)));
+  const packed = (file) => definitions(members.get(file), chunks, file === MAIN);
+  const elsewhere = [...fileOf]
+    .filter(([, file]) => file !== MAIN)
+    .map(([name, file]) => [`./${name}`, `./${file}`]);
+  const tables = `const $packed = ${packed(MAIN)}, $files = ${JSON.stringify(Object.fromEntries(elsewhere))};`;
+  files.set(MAIN, finished(`${helpers}${tables}${REGISTRY}$load("./${MAIN}");`));
+  for (const file of Object.keys(groups))
+    files.set(file, finished(`${helpers}module.exports = ${packed(file)};`));
   return files;
+}
+
+function finished(code) {
+  return withId(withUrl(`"use strict";${code}`));
 }
 
 /** V8 compiles a function in parentheses at once, instead of looking through it first and compiling it when it is called. */
@@ -87,9 +99,9 @@ function withUrl(code) {
   return code.includes('$here.url') ? code.replace(/^("use strict";)?/, `$1${URL}`) : code;
 }
 
-function viaMain(code, inMain, inHot) {
+function viaMain(code, fileOf) {
   return code.replace(/\brequire\("\.\/([^"]+)"\)/g, (call, name) =>
-    inMain.has(name) || inHot.has(name) ? `require("./${MAIN}").$load("./${name}")` : call,
+    fileOf.has(name) ? `require("./${MAIN}").$load("./${name}")` : call,
   );
 }
 
