@@ -5,6 +5,7 @@ import { allReached } from './compare.ts';
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   codec: () => import('./codec.ts'),
   wal: () => import('./wal.ts'),
+  drain: () => import('./drain.ts'),
   'backup-push': () => import('./backup-push.ts'),
   'backup-fetch': () => import('./backup-fetch.ts'),
   delete: () => import('./delete.ts'),
