@@ -1,7 +1,7 @@
 /** The archive of the demonstration: S3 when the environment says so, else a folder; its settings lie in an envdir. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Account } from '../test/harness/account.ts';
 import type { Cluster } from '../test/harness/postgres.ts';
@@ -30,6 +30,10 @@ export function demoArchive(
     s3 === undefined || s3 === ''
       ? `file://localhost${join(scratch, 'archive')}`
       : `${s3.replace(/\/+$/, '')}/wal-e-demo-${randomBytes(4).toString('hex')}`;
+  if (url.startsWith('file:')) {
+    mkdirSync(join(scratch, 'archive'), { mode: 0o700 });
+    give(join(scratch, 'archive'), account);
+  }
   const envdir = join(scratch, 'env');
   const variables = settings(url, environment);
   mkdirSync(envdir, { mode: 0o700 });
@@ -103,5 +107,4 @@ function shown(word: string): string {
 
 function give(path: string, account: Account): void {
   if (process.getuid?.() === 0) chownSync(path, account.uid, account.gid);
-  else chmodSync(path, path.endsWith('env') ? 0o700 : 0o600);
 }
