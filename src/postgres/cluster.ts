@@ -9,7 +9,7 @@ import { promises as fs, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { isEmptied, isLeftOut } from './cluster-contents.ts';
 import { isDatabaseFolder, relationFile } from './relation-file.ts';
-import { type ClusterTablespace, tablespaceOf } from './tablespaces.ts';
+import { type ClusterTablespace, isTablespaceLink, tablespaceOf } from './tablespaces.ts';
 import type { Version } from './version.ts';
 
 export interface ClusterEntry {
@@ -48,8 +48,15 @@ const BATCH = 256;
 export async function* walkCluster(walk: ClusterWalk): AsyncGenerator<readonly ClusterEntry[]> {
   const root = byteString(walk.dataDirectory);
   const stat = await fs.stat(bytes(root));
+  const mounted = await Promise.all(walk.tablespaces.map(({ location }) => present(fs.stat(location))));
+  const spaces = new Set(mounted.flatMap((found) => (found === undefined ? [] : identity(found))));
   yield [entry('', root, stat)];
-  yield* contents({ name: '', path: root, chain: [identity(stat)] }, walk);
+  yield* contents({ name: '', path: root, chain: [identity(stat)] }, { ...walk, spaces });
+}
+
+interface Walk extends ClusterWalk {
+  /** Identities of the folders that the links of tablespaces lead to. */
+  readonly spaces: ReadonlySet<string>;
 }
 
 /** A folder on the way; `chain` identifies it and those above it, so that links cannot lead in circles. */
@@ -59,7 +66,7 @@ interface Folder {
   readonly chain: readonly string[];
 }
 
-async function* contents(folder: Folder, walk: ClusterWalk): AsyncGenerator<readonly ClusterEntry[]> {
+async function* contents(folder: Folder, walk: Walk): AsyncGenerator<readonly ClusterEntry[]> {
   if (isEmptied(folder.name)) return;
   const unlogged = isDatabaseFolder(folder.name) ? await unloggedNodes(folder.path) : undefined;
   const folders: Folder[] = [];
@@ -106,7 +113,7 @@ interface Found {
   readonly folder?: Folder;
 }
 
-async function look(folder: Folder, base: string, walk: ClusterWalk): Promise<Found | undefined> {
+async function look(folder: Folder, base: string, walk: Walk): Promise<Found | undefined> {
   const name = joined(folder.name, base);
   const path = `${folder.path}/${base}`;
   const link = await present(fs.lstat(bytes(path)));
@@ -115,9 +122,13 @@ async function look(folder: Folder, base: string, walk: ClusterWalk): Promise<Fo
   if (stat === undefined) return void walk.odd({ kind: 'dangling link', name: textOf(name) });
   if (stat.isFile()) return { entry: entry(name, path, stat) };
   if (!stat.isDirectory()) return void walk.odd({ kind: 'special file', name: textOf(name) });
+  // A tablespace inside of the data directory comes by its link; readers refuse an archive that holds a file twice.
+  if (!link.isSymbolicLink() && walk.spaces.has(identity(stat))) return undefined;
   const next = { name, path, chain: [...folder.chain, identity(stat)] };
   // Readers make the links of tablespaces before they unpack; a member for a folder in the link's place would clash.
   if (link.isSymbolicLink() && tablespaceOf(walk.tablespaces, name) !== undefined) return { folder: next };
+  // Created since the backup began: WAL makes it anew, and cannot where a folder lies in the link's place.
+  if (link.isSymbolicLink() && isTablespaceLink(name)) return undefined;
   if (link.isSymbolicLink() && !isEmptied(name)) followed(folder, name, stat, walk);
   return { entry: entry(name, path, stat), folder: next };
 }

@@ -48,3 +48,8 @@ export function tablespaceOf(
 ): ClusterTablespace | undefined {
   return path.startsWith(FOLDER) ? tablespaces.find(({ link }) => link === path) : undefined;
 }
+
+/** Of any tablespace, whether it was there when they were read or not. */
+export function isTablespaceLink(path: string): boolean {
+  return /^pg_tblspc\/\d+$/.test(path);
+}

@@ -177,6 +177,24 @@ describe('a walk through a cluster', () => {
     expect(await names()).toContain('pg_tblspc/16500/');
   });
 
+  it('takes a tablespace whose link leads into the data directory once, by its link', async () => {
+    make(`tablespaces/16400/${TABLESPACE_FOLDER}/5/100`);
+    symlinkSync(join(root, 'tablespaces', '16400'), join(root, 'pg_tblspc', '16400'));
+    const prefix = `pg_tblspc/16400/${TABLESPACE_FOLDER}`;
+    expect(await names()).toEqual([
+      ...['/', 'pg_tblspc/', `${prefix}/`, `${prefix}/5/`, `${prefix}/5/100`],
+      'tablespaces/',
+    ]);
+  });
+
+  it('leaves a tablespace that is made meanwhile to the WAL, which cannot replace a folder by its link', async () => {
+    const space = join(createScratch(), 'space');
+    mkdirSync(join(space, TABLESPACE_FOLDER, '5'), { recursive: true });
+    symlinkSync(space, join(root, 'pg_tblspc', '16400'));
+    expect(await names({ tablespaces: [] })).toEqual(['/', 'pg_tblspc/']);
+    expect(odd).toEqual([]);
+  });
+
   it('refuses a tablespace whose folder is gone', async () => {
     symlinkSync('/nowhere/at/all', join(root, 'pg_tblspc', '16400'));
     await expect(readTablespaces(root)).rejects.toThrow('the folder of a tablespace is not there');
