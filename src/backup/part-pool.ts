@@ -36,6 +36,11 @@ export interface PartPool {
 
 /** Chunks of a megabyte that a worker may be ahead. */
 const CREDIT = 4;
+/**
+ * A worker holds the list of one part's members and little else. Left to itself, V8 lets the garbage of many small
+ * files pile up to some fifty megabytes in each.
+ */
+const HEAP = { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 128 };
 const LOOK_MS = 50;
 const LOOKS = 3;
 
@@ -135,7 +140,7 @@ class PartWorker {
   constructor(setup: Omit<WorkerSetup, 'credit'>) {
     this.#credit[0] = CREDIT;
     const workerData: WorkerSetup = { ...setup, credit: this.#credit.buffer as SharedArrayBuffer };
-    this.#thread = new Worker(programFile('partition.worker.cjs'), { workerData });
+    this.#thread = new Worker(programFile('partition.worker.cjs'), { workerData, resourceLimits: HEAP });
     this.#thread.on('message', (report: WorkerReport) => {
       this.#reports.push(report);
       this.#wake();
