@@ -3,7 +3,7 @@
  * in the object's own folder, syncs it, and links (create-only, atomic) or renames it to its name, then syncs the
  * folder: a crash at any point leaves nothing or the whole object, and perhaps a temporary file that `leftovers` finds.
  */
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { fileError, isErrno } from './file-error.ts';
@@ -30,7 +30,7 @@ export function createFileStore(root: string): Store {
     },
     async head(key, { signal }) {
       signal.throwIfAborted();
-      const stat = await absentAware(pathOf(key), base, () => fs.stat(pathOf(key)));
+      const stat = await statIfThere(pathOf(key));
       if (stat === undefined || !stat.isFile()) return undefined;
       return { key, size: stat.size, modified: stat.mtime };
     },
@@ -209,6 +209,16 @@ function shortFile(path: string, size: number, position: number): StoreError {
     detail: `"${path}" had ${size} bytes and ended after ${position}.`,
     transient: true,
   });
+}
+
+/** Also where the prefix itself is not there: the first put makes it, and whoever is about to put asks this before. */
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await fs.stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw fileError('could not look at a file', path, error);
+  }
 }
 
 /**

@@ -58,9 +58,12 @@ describe('file store', () => {
     await expect(gone.get(walKey('x'), call)).rejects.toThrow(
       'the directory of the storage prefix is not there',
     );
-    await expect(gone.head(walKey('x'), call)).rejects.toThrow(
-      'the directory of the storage prefix is not there',
-    );
+  });
+
+  it('is empty before the first put: whoever asks before putting is not held up', async () => {
+    const fresh = createFileStore(`${root}/not made yet`);
+    expect(await fresh.head(walKey('x'), call)).toBeUndefined();
+    expect(await fresh.put(walKey('x'), [Buffer.from('x')], createOnly)).toBe('stored');
   });
 
   it('does not take a folder for an object', async () => {
