@@ -32,7 +32,8 @@ function serverVersion(text: string): number {
 }
 
 async function follow(on: Host, page: string, command: DocumentedCommand): Promise<void> {
-  const { status, output } = await on.run(command.text);
+  const { status, output: raw } = await on.run(command.text);
+  const output = raw.replaceAll('\r\n', '\n');
   const place = `${page}:${command.line}: $ ${command.text}\n${output}`;
   if ((status === 0) === command.fails) expect.fail(`${place}\nexit status ${status}\n${serverLogs(on)}`);
   if (command.output.length > 0) expect(output, place).toMatch(outputPattern(command.output));

@@ -1,0 +1,150 @@
+/** What the pages say of options, variables, messages and one another must be so. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { shellTokens } from '../../src/check/shell-words.ts';
+import { commands } from '../../src/cli/commands.ts';
+import { globalOptions } from '../../src/cli/global-options.ts';
+import { readWords } from '../../src/cli/grammar.ts';
+import { longName, type Options } from '../../src/cli/option.ts';
+import { commandValues } from '../../src/cli/values.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const read = (name: string) => readFileSync(join(root, name), 'utf8');
+const under = (folder: string, extension: string) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(extension))
+    .map((name) => join(folder, name));
+
+const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...under('docs', '.md')];
+const sources = under('src', '.ts').map(read).join('\n');
+
+describe.each(pages)('%s', (page) => {
+  const text = read(page);
+
+  test('links lead somewhere', () => {
+    const broken = [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = '']) => {
+      if (/^https?:/.test(target)) return [];
+      const [file = '', anchor] = target.split('#');
+      const path = file === '' ? page : join(dirname(page), file);
+      if (!existsSync(join(root, path))) return [target];
+      return anchor === undefined || anchors(read(path)).has(anchor) ? [] : [target];
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test('command lines outside of console blocks are such as the program takes', () => {
+    const wrong = fencedLines(text).flatMap((line) => problems(line));
+    expect(wrong).toEqual([]);
+  });
+
+  test('variables of wal-e that it names exist', () => {
+    const named = new Set([...text.matchAll(/\bWALE_[A-Z0-9_]+\b/g)].map(([name]) => name));
+    expect([...named].filter((name) => !sources.includes(name) && !name.endsWith('_'))).toEqual([]);
+  });
+});
+
+test('every variable of wal-e is in the reference', () => {
+  const named = new Set([...sources.matchAll(/\bWALE_[A-Z0-9_]*[A-Z0-9]\b/g)].map(([name]) => name));
+  // Set by bin/wal-e.cjs for itself, and by the build.
+  const internal = ['WALE_HANGUP_IGNORED', 'WALE_SIGNALS_IGNORED', 'WALE_IGNORED_SIGNALS'];
+  const reference = read('docs/configuration.md');
+  expect([...named].filter((name) => !reference.includes(name) && !internal.includes(name))).toEqual([]);
+});
+
+describe.each(Object.entries(commands))('wal-e %s', (name, command) => {
+  const page = `docs/${name}.md`;
+
+  test.runIf(existsSync(join(root, page)))('has every option on its page', () => {
+    const inner: Options[] =
+      command.kind === 'group' ? Object.values(command.commands).map(({ options }) => options) : [];
+    const text = read(page).replaceAll('--[no-]', '--');
+    const missing = [command.options, ...inner].flatMap((options) =>
+      Object.keys(options)
+        .map((key) => `--${longName(key)}`)
+        .filter((option) => !text.includes(option)),
+    );
+    expect([...new Set(missing)]).toEqual([]);
+  });
+
+  test('is in the manual', () => {
+    expect(read('docs/man/wal-e.1')).toContain(name);
+  });
+});
+
+test('every command that an operator types has a page', () => {
+  const without = Object.keys(commands).filter((name) => !existsSync(join(root, `docs/${name}.md`)));
+  expect(without.sort()).toEqual(['completion', 'version', 'wal-prefetch']);
+});
+
+test("messages in the troubleshooting tables are the program's", () => {
+  const rows = read('docs/troubleshooting.md')
+    .split('\n')
+    .filter((line) => /^\| `/.test(line));
+  const cells = rows.map((line) => line.split(' | ')[0] ?? '');
+  const messages = cells.flatMap((cell) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, message = '']) => message),
+  );
+  const own = messages.filter((message) => /^[a-z].* |^AWS|^Symlinks/.test(message));
+  const absent = own.flatMap((message) => message.split('…')).map((part) => part.trim().replace(/^or /, ''));
+  expect(own.length).toBeGreaterThan(25);
+  expect(absent.filter((part) => part.length > 8 && !isSaid(part))).toEqual([]);
+});
+
+test.each(under('docs/systemd', '.service'))('%s starts commands that exist', (unit) => {
+  const lines = [...read(unit).matchAll(/^ExecStart=\S*\/(wal-e .*)$/gm)].map(([, line = '']) => line);
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.flatMap((line) => problems(line))).toEqual([]);
+});
+
+test('every timer has its service', () => {
+  for (const timer of under('docs/systemd', '.timer')) {
+    expect(existsSync(join(root, timer.replace(/timer$/, 'service'))), timer).toBe(true);
+  }
+});
+
+function anchors(markdown: string): Set<string> {
+  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+/** Lines of fenced blocks that are not run by the docs suite. */
+function fencedLines(markdown: string): string[] {
+  const blocks = [...markdown.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)];
+  return blocks.flatMap(([, info = '', body = '']) => (info.startsWith('console') ? [] : body.split('\n')));
+}
+
+/** What is wrong with the wal-e command in a line, if there is one. */
+function problems(line: string): string[] {
+  const command = /(?:^|[\s'"/])(wal-e (?:--?\w|\w)[^'"#|]*)/.exec(line)?.[1];
+  const words = command === undefined ? undefined : shellTokens(command);
+  if (words === undefined || /[[\]…<>]|\.tgz/.test(command ?? '')) return [];
+  try {
+    const argv = words
+      .filter(({ operator }) => !operator)
+      .map(({ text }) => text)
+      .slice(1);
+    const parsed = readWords(argv, commands, globalOptions);
+    if (parsed.command === undefined) return [`${line}: no such command`];
+    commandValues(parsed.command, parsed);
+    return [];
+  } catch (error) {
+    return [`${line}: ${(error as Error).message}`];
+  }
+}
+
+/** Messages are literals, or templates whose variable parts the page leaves out. */
+function isSaid(part: string): boolean {
+  return (
+    sources.includes(part) ||
+    part.split(/"[^"]*"|\b(?:gs|SIGTERM)\b/).every((piece) => sources.includes(piece.trim()))
+  );
+}
