@@ -36,9 +36,12 @@ function recoverySettings({ restoreCommand, target }: RecoveryWishes): RecoveryS
 
 /** Lines of a PostgreSQL configuration file. */
 export function settingLines(settings: RecoverySettings): string {
-  return settings
-    .map(([name, value]) => `${name} = '${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'\n`)
-    .join('');
+  return settings.map(([name, value]) => `${name} = '${quotable(value)}'\n`).join('');
+}
+
+/** A string there must not hold a line feed as it is (PostgreSQL: guc-file.l). */
+function quotable(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n');
 }
 
 /** `recovery.conf`; PostgreSQL to 11 does not know the word `current`: there it is the default. */

@@ -30,6 +30,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 it('quotes values as PostgreSQL reads them', () => {
   expect(settingLines([['x', `it's a \\ path`]])).toBe(`x = 'it''s a \\\\ path'\n`);
+  expect(settingLines([['x', 'two\nlines']])).toBe(`x = 'two\\nlines'\n`);
 });
 
 it('writes recovery.conf for versions that read it', () => {
