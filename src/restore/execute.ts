@@ -1,5 +1,5 @@
 /** Carries a plan out. From the first write to the last, the marker lies in the target. */
-import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
@@ -18,6 +18,9 @@ import type { PartToFetch } from './part-fetch.ts';
 import { fetchParts } from './part-fetches.ts';
 import type { Plan } from './plan.ts';
 import { ifThere } from './target.ts';
+
+/** Of one backup alone: the server would start from wherever another one's say. */
+const PARTICULAR_FILES = [CONTROL_FILE, STAGED_CONTROL_FILE, 'backup_label', 'tablespace_map'];
 
 export interface ExecuteCall {
   readonly store: Store;
@@ -70,14 +73,21 @@ async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<
     links: resumed?.links ?? [],
   };
   await writeMarker(target.directory, marker);
-  await rm(join(target.directory, CONTROL_FILE), { force: true });
-  if (resumed === undefined) await rm(join(target.directory, STAGED_CONTROL_FILE), { force: true });
+  await clearTheWay(target.directory, marker);
   const owner = await ownerOf(target.directory);
   for (const { location, inside } of tablespaces) {
     if (inside) await makeOwnFolder(dirname(location), owner);
     await makeOwnFolder(location, owner);
   }
   return marker;
+}
+
+/** What another restore or another cluster left must not be taken for this backup's. */
+async function clearTheWay(directory: string, { parts }: Marker): Promise<void> {
+  // A run that was ended within its last step had moved its control file already.
+  if (parts.size > 0)
+    await ifThere(() => rename(join(directory, CONTROL_FILE), join(directory, STAGED_CONTROL_FILE)));
+  else for (const name of PARTICULAR_FILES) await rm(join(directory, name), { force: true });
 }
 
 /** Folders above the target are as the user's umask has them: root's must stay open to the server. */

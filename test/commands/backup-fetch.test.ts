@@ -17,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BackupName, partKey, sentinelKey, walKey } from '../../src/archive/layout.ts';
 import { type BackupFetchArguments, run } from '../../src/commands/backup-fetch.ts';
 import { DataError, UsageError, UserError } from '../../src/errors.ts';
+import { writeMarker } from '../../src/restore/marker.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import { controlFile, leastMembers, storeBackup, storePart } from '../harness/backup.ts';
@@ -185,6 +186,15 @@ describe('before a byte is written', () => {
     await fetch({ force: true });
     expect(readFileSync(join(data, 'mine'), 'utf8')).toBe('kept');
     expect(statSync(join(data, 'base/2')).size).toBe(700_000);
+  });
+
+  it('never starts from the label or the map of another backup that lies in the target', async () => {
+    await storeBackup(store, { parts: [leastMembers().filter(({ name }) => name !== 'backup_label')] });
+    mkdirSync(data);
+    for (const name of ['backup_label', 'tablespace_map']) writeFileSync(join(data, name), 'of another');
+    await expect(fetch({ force: true })).rejects.toThrow('the base backup holds no backup_label');
+    expect(existsSync(join(data, 'global/pg_control'))).toBe(false);
+    expect(existsSync(join(data, 'tablespace_map'))).toBe(false);
   });
 
   it('no server runs on the target, also with --force', async () => {
@@ -412,6 +422,21 @@ describe('a run that was broken off', () => {
     expect(done.length).toBeGreaterThan(0);
     expect(counted.gets.filter((part) => done.includes(part))).toEqual([]);
     expect(readFileSync(join(data, 'base/3')).equals(seededBytes(700_000, 3))).toBe(true);
+    expect(existsSync(join(data, MARKER))).toBe(false);
+  });
+
+  it('is gone on with from its very last step, when only the marker is left to be removed', async () => {
+    const { name, parts } = await threeParts();
+    await fetch();
+    await writeMarker(data, {
+      backup: name,
+      process: { host: 'another', pid: 1 },
+      tablespaces: new Map(),
+      parts: new Map(parts.map(({ length }, number) => [number, length])),
+      links: [],
+    });
+    await fetch();
+    expect(readFileSync(join(data, 'global/pg_control')).equals(controlFile())).toBe(true);
     expect(existsSync(join(data, MARKER))).toBe(false);
   });
 
