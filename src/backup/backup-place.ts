@@ -15,9 +15,9 @@ export interface PlaceOptions {
   readonly store: Store;
   readonly versionText: string;
   /**
-   * Nobody else can be writing a backup of this name, so what an interrupted one left is removed. A server's backups
-   * have that certainty only on a primary, where each start has a position of its own; a standby starts where its
-   * primary did.
+   * Nobody else can be writing a backup of this name, so what an interrupted one left is removed. There is that
+   * certainty only on a primary, where each start has a position of its own; a standby, running or not, starts where
+   * its primary did.
    */
   readonly isOurs: boolean;
   readonly log: Log;

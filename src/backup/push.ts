@@ -95,7 +95,7 @@ class Push {
       log,
       signal: this.#signal,
       versionText: source.facts.versionText,
-      isOurs: source.offline || !source.facts.inRecovery,
+      isOurs: !source.facts.inRecovery,
     });
     const progress = this.#progress(totalBytes);
     const uploads = new PartUploads({
