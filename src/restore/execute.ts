@@ -1,5 +1,5 @@
 /** Carries a plan out. From the first write to the last, the marker lies in the target. */
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
@@ -65,6 +65,7 @@ export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
 /** Makes the folders and the marker; a control file that lies there could start the server on half a restore. */
 async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<Marker> {
   await makeTarget(target.directory);
+  await refuseLink(dirname(join(target.directory, CONTROL_FILE)));
   const marker: Marker = {
     backup: backup.name,
     process: { host: hostname(), pid: process.pid },
@@ -80,6 +81,16 @@ async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<
     await makeOwnFolder(location, owner);
   }
   return marker;
+}
+
+/** Behind a link lies another cluster's control file, which must stay. */
+async function refuseLink(folder: string): Promise<void> {
+  const there = await ifThere(() => lstat(folder));
+  if (there === undefined || there.isDirectory()) return;
+  throw new UserError('refusing to restore through something that is not a directory', {
+    detail: folder,
+    hint: 'Restore into an empty directory.',
+  });
 }
 
 /** What another restore or another cluster left must not be taken for this backup's. */

@@ -197,6 +197,16 @@ describe('before a byte is written', () => {
     expect(existsSync(join(data, 'tablespace_map'))).toBe(false);
   });
 
+  it('nothing behind a link in the target is touched, also with --force', async () => {
+    await threeParts();
+    const elsewhere = createScratch();
+    writeFileSync(join(elsewhere, 'pg_control'), 'of another cluster');
+    mkdirSync(data);
+    symlinkSync(elsewhere, join(data, 'global'));
+    await expect(fetch({ force: true })).rejects.toThrow('not a directory');
+    expect(readdirSync(elsewhere)).toEqual(['pg_control']);
+  });
+
   it('no server runs on the target, also with --force', async () => {
     await threeParts();
     mkdirSync(data);
