@@ -30,6 +30,7 @@ interface Waiting {
 export class PackThread {
   readonly #worker = new Worker(programFile('pack.worker.cjs'));
   readonly #waiting: Waiting[] = [];
+  #failure: { readonly error: unknown } | undefined;
 
   constructor() {
     this.#worker.on('message', (answer: PackAnswer) => this.#waiting.shift()?.resolve(answer));
@@ -39,6 +40,8 @@ export class PackThread {
 
   /** Returns the filled buffer, perhaps another object than `target`, and the length in it. Throws what `packInto` throws. */
   async pack(file: WalFile, target: ArrayBuffer): Promise<{ target: ArrayBuffer; length: number }> {
+    // A thread that ended answers no more.
+    if (this.#failure !== undefined) throw this.#failure.error;
     const order: PackOrder = { file, target };
     const answer = await new Promise<PackAnswer>((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
@@ -53,6 +56,7 @@ export class PackThread {
   }
 
   #fail(error: unknown): void {
+    this.#failure ??= { error };
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }
