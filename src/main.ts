@@ -35,6 +35,12 @@ class Session {
 
   constructor() {
     process.on('uncaughtException', (error) => void this.#crashed(error));
+    // Node ends with 0 when nothing is left to wait for, also while a promise that nobody keeps is awaited: to
+    // PostgreSQL that says that the segment is archived.
+    process.once(
+      'beforeExit',
+      () => void this.#crashed(new Error('nothing goes on, and the work is not done')),
+    );
   }
 
   /** An error that no await caught. */
@@ -169,6 +175,7 @@ class Session {
   }
 
   async #end(status: number): Promise<never> {
+    process.exitCode = status;
     if (this.#store !== undefined) await this.#closeStore(this.#store);
     await this.#openLog?.close();
     process.exit(status);
