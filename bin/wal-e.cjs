@@ -5,6 +5,9 @@
 while read -r name mask; do
   case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
 done 2>/dev/null </proc/self/status
+# Node ends with 9 when it does not know an option in NODE_OPTIONS, which PostgreSQL takes of a restore_command for the
+# end of the WAL; 126 stops the recovery instead.
+case ${NODE_OPTIONS:+" $* "} in *' wal-fetch '*) node -e 0 || exit 126 ;; esac
 exec node "$0" "$@"
 */;
 
