@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PROGRAM, runProgram } from '../harness/program.ts';
@@ -34,24 +34,6 @@ describe('work that comes to a standstill', () => {
     expect(status, stderr).toBe(2);
     expect(stderr).toContain('nothing goes on, and the work is not done');
     expect(existsSync(join(scratch, 'archive', 'wal_005', `${NAMED}.lzo`))).toBe(false);
-  });
-
-  it('is not what a second thread that cannot start leads to', async () => {
-    const status = join(scratch, 'archive_status');
-    mkdirSync(status);
-    for (let number = 1; number <= 12; number += 1) {
-      const name = `0000000100000000000000${number.toString(16).toUpperCase().padStart(2, '0')}`;
-      writeFileSync(join(scratch, name), segmentBytes(name, MB, number));
-      writeFileSync(join(status, `${name}.ready`), '');
-    }
-    const NODE_OPTIONS = preload(`const threads = require('node:worker_threads');
-threads.Worker = class extends threads.Worker { constructor() { super('throw new Error("no thread")', { eval: true }); } };`);
-    const result = await runProgram(['wal-push', '-p', '32', join(scratch, NAMED)], {
-      environment: { ...environment, NODE_OPTIONS },
-      limitMs: 20_000,
-    });
-    expect(result.status, result.stderr).toBe(0);
-    expect(existsSync(join(scratch, 'archive', 'wal_005', `${NAMED}.lzo`))).toBe(true);
   });
 });
 
