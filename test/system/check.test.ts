@@ -165,13 +165,15 @@ describe('with a server', () => {
 
   test('an archiver that fails is a failure with the segment', async () => {
     await cluster.configure({ archive_command: '/bin/false wal-e wal-push %p' });
-    await cluster.query(
-      'CREATE TABLE IF NOT EXISTS t (x int); INSERT INTO t VALUES (1); SELECT pg_switch_wal()',
-    );
-    await poll(
-      'a failed push',
-      async () => (await cluster.value('SELECT failed_count FROM pg_stat_archiver')) !== '0',
-    );
+    await cluster.query('CREATE TABLE IF NOT EXISTS t (x int)');
+    // The archiver may take another segment before it hears of the new command.
+    await poll('a failed push after the last success', async () => {
+      await cluster.query('INSERT INTO t VALUES (1); SELECT pg_switch_wal()');
+      const isFailing = 'coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL)';
+      return (
+        (await cluster.value(`SELECT CASE WHEN ${isFailing} THEN 1 ELSE 0 END FROM pg_stat_archiver`)) === '1'
+      );
+    });
     const { find } = await check(environment);
     expect(find('archiver')).toMatchObject({
       state: 'failed',
