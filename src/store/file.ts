@@ -106,7 +106,11 @@ async function put(path: string, body: Body, { createOnly, signal }: PutOptions)
     return 'stored';
   } catch (error) {
     await fs.removeFile(temporary).catch(() => undefined);
-    if (isErrno(error, 'EEXIST') && error.syscall === 'link') return 'exists';
+    if (isErrno(error, 'EEXIST') && error.syscall === 'link') {
+      // Its writer may have died, or not yet come, between the link and the sync.
+      await syncFolder(folder);
+      return 'exists';
+    }
     if (signal.aborted) throw signal.reason;
     throw putError(path, error);
   }

@@ -37,6 +37,25 @@ describe('work that comes to a standstill', () => {
   });
 });
 
+describe('an object that another process has just stored', () => {
+  it('is durable before wal-push ends with 0: its folder is synced', async () => {
+    const segment = join(scratch, NAMED);
+    writeFileSync(segment, segmentBytes(NAMED, MB, 1));
+    expect((await runProgram(['wal-push', '-p', '1', segment], { environment })).status).toBe(0);
+    const NODE_OPTIONS = preload(`const fs = require('node:fs');
+const { fsync } = fs;
+fs.fsync = (descriptor, done) => {
+  if (fs.fstatSync(descriptor).isDirectory()) fs.writeSync(2, 'synced a folder');
+  fsync(descriptor, done);
+};`);
+    const { status, stderr } = await runProgram(['wal-push', '-p', '1', segment], {
+      environment: { ...environment, NODE_OPTIONS },
+    });
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('synced a folder');
+  });
+});
+
 describe('NODE_OPTIONS that Node refuses', () => {
   it('stop a recovery instead of ending it', () => {
     const env = { PATH: process.env.PATH, ...environment, NODE_OPTIONS: '--no-such-option' };
