@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { serverAccount } from './account.ts';
+import { addOriginal } from './original-host.ts';
 import { createScratch, stopAtExit } from './scratch.ts';
 import { nodeFolder, stagePostgres, stageProgram } from './staging.ts';
 
@@ -17,6 +18,8 @@ export interface HostOptions {
   /** Major version of the server; none is made when left out. */
   readonly postgres?: number | undefined;
   readonly segmentMb?: number | undefined;
+  /** The server is not made: `prepare-original` brings one that WAL-E archived until now (original-host.ts). */
+  readonly original?: boolean | undefined;
   readonly environment?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -36,7 +39,7 @@ export interface Host {
 }
 
 const MAPPED =
-  /(?<=file:\/\/localhost|^|[^\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
+  /(?<=file:\/\/localhost|^|[^\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|opt\/wal-e-1|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
 /** Longest that one command line may take. */
 const LIMIT_MS = 120_000;
 const END = '@@wal-e-host-end@@';
@@ -45,7 +48,8 @@ const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 export async function createHost(options: HostOptions = {}): Promise<Host> {
   const folder = createScratch(serverAccount());
   const host = new ShellHost(folder, options);
-  if (options.postgres !== undefined) await host.createServer(options.postgres, options.segmentMb);
+  if (options.postgres !== undefined && options.original !== true)
+    await host.createServer(options.postgres, options.segmentMb);
   return host;
 }
 
@@ -56,7 +60,7 @@ class ShellHost implements Host {
   #pending = '';
   #wake: () => void = () => {};
 
-  constructor(folder: string, { postgres, environment }: HostOptions) {
+  constructor(folder: string, { postgres, original, environment }: HostOptions) {
     this.folder = folder;
     this.#version = postgres;
     for (const path of [
@@ -70,9 +74,13 @@ class ShellHost implements Host {
       'home',
     ])
       mkdirSync(join(folder, path), { recursive: true });
-    if (postgres !== undefined)
+    if (postgres !== undefined) {
       mkdirSync(join(folder, `var/lib/postgresql/${postgres}`), { recursive: true });
+      for (const name of ['main', 'restored', 'standby'])
+        stopAtExit(join(folder, `var/lib/postgresql/${postgres}/${name}`));
+    }
     this.#addPrograms();
+    if (original === true) addOriginal(folder);
     giveAll(folder);
     this.#shell = this.#startShell(environment ?? {});
   }
@@ -108,8 +116,6 @@ class ShellHost implements Host {
     const settings = { ...SETTINGS, unix_socket_directories: join(this.folder, 'run') };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`);
     appendFileSync(join(this.path(data), 'postgresql.conf'), lines.join(''));
-    for (const name of ['main', 'restored', 'standby'])
-      stopAtExit(this.path(`/var/lib/postgresql/${version}/${name}`));
     await this.#must(`pg_ctl -D ${data} -l /var/log/server.log -w start >/dev/null`);
   }
 
@@ -184,6 +190,7 @@ class ShellHost implements Host {
   }
 }
 
+/** Of every server on such a host, beside its socket. */
 const SETTINGS = {
   listen_addresses: '',
   fsync: 'off',
