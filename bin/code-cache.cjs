@@ -25,12 +25,12 @@ function isWritable(folder) {
   }
 }
 
-/** Appears whole or not at all. Who may run the program may read its cache, whatever the umask. */
+/** Appears whole or not at all. Who may run the program may read its cache, whatever the umask; only its owner may write. */
 function write(path, [id, cache], mode) {
   const temporary = `${path}.${process.pid}`;
   try {
     writeFileSync(temporary, Buffer.concat([id, cache, cache]), { flag: 'wx' });
-    chmodSync(temporary, mode & 0o666);
+    chmodSync(temporary, mode & 0o644);
     renameSync(temporary, path);
   } catch {
     rmSync(temporary, { force: true });

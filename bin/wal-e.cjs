@@ -5,13 +5,25 @@
 while read -r name mask; do
   case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
 done 2>/dev/null </proc/self/status
-# Node ends with 9 when it does not know an option in NODE_OPTIONS, which PostgreSQL takes of a restore_command for the
-# end of the WAL; 126 stops the recovery instead.
-case ${NODE_OPTIONS:+" $* "} in *' wal-fetch '*) node -e 0 || exit 126 ;; esac
+# PostgreSQL takes 1 to 125 of a restore_command for the end of the WAL, and Node ends with 9 when it does not know an
+# option in NODE_OPTIONS: 126 stops the recovery instead. A standby asks again after 1. Above 125 its archiver would end.
+cannot_start() {
+  case " $* " in *' wal-fetch '*) ;; *) exit 1 ;; esac
+  case ${WALE_FETCH_ERROR_EXIT-} in
+    [1-9] | [1-9][0-9] | 1[0-9][0-9] | 2[0-4][0-9] | 25[0-5]) exit "$WALE_FETCH_ERROR_EXIT" ;;
+  esac
+  test -e standby.signal && exit 1
+  test -e recovery.signal && exit 126
+  # The last line counts.
+  grep -is '^[[:space:]]*standby_mode' recovery.conf | tail -n 1 | grep -qi "mode[[:space:]=]*'*\(on\|1\|t\|y\)" && exit 1
+  exit 126
+}
+command -v node >/dev/null || { echo 'wal-e: there is no node in PATH' >&2; cannot_start "$@"; }
+case ${NODE_OPTIONS:+" $* "} in *' wal-fetch '*) node -e 0 || cannot_start "$@" ;; esac
 exec node "$0" "$@"
 */;
 
-const { existsSync, readFileSync } = require('node:fs');
+const { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, realpathSync, statSync } = require('node:fs');
 const Module = require('node:module');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
@@ -26,14 +38,22 @@ try {
 } catch (error) {
   // Node's own status for this is 1, which PostgreSQL takes of a restore_command for the end of the WAL.
   console.error(error);
-  const recovers = existsSync('recovery.signal') || existsSync('recovery.conf');
-  process.exit(process.argv.includes('wal-fetch') && recovers ? 200 : 2);
+  process.exit(process.argv.includes('wal-fetch') ? brokenFetchStatus(process.env) : 2);
 }
 
 function start() {
-  const main = require.resolve('../dist/main.cjs');
+  const main = findMain();
   const requireInDist = Module.createRequire(main);
   load(main, (name) => (CACHED.has(name) ? load(join(dirname(main), name), requireInDist) : requireInDist(name)));
+}
+
+/** Node knows a linked program by its own name, except with --preserve-symlinks-main. */
+function findMain() {
+  try {
+    return require.resolve('../dist/main.cjs');
+  } catch {
+    return require.resolve(join(dirname(realpathSync(__filename)), '../dist/main.cjs'));
+  }
 }
 
 /**
@@ -47,10 +67,10 @@ function load(path, requireThere) {
   const source = readFileSync(path, 'latin1');
   const id = source.slice(0, ID_BYTES);
   const wrapped = `(function(exports,require,module,__filename,__dirname){${source}\n})`;
-  const cachedData = readCache(cachePath, id);
+  const cachedData = readCache(cachePath, id, path);
   const script =
     cachedData === undefined
-      ? require('./code-cache.cjs').makeCache({ path, wrapped, cachePath, id })
+      ? require(join(dirname(path), '../bin/code-cache.cjs')).makeCache({ path, wrapped, cachePath, id })
       : new Script(wrapped, { filename: path, cachedData });
   // As Node's own loader would do it: other files of the program ask for main.cjs and must get this one.
   const loaded = new Module(path, module);
@@ -65,10 +85,10 @@ function load(path, requireThere) {
  * The file holds the id and the cache, twice: V8 compares versions and flags but not the bytes, and dies of damaged
  * ones; two copies are compared more quickly than any checksum is computed.
  */
-function readCache(path, id) {
+function readCache(path, id, program) {
   let bytes;
   try {
-    bytes = readFileSync(path);
+    bytes = readTrusted(path, program);
   } catch {
     return undefined;
   }
@@ -76,4 +96,34 @@ function readCache(path, id) {
   if (!Number.isInteger(half) || half <= 0 || bytes.latin1Slice(0, ID_BYTES) !== id) return undefined;
   const first = bytes.subarray(ID_BYTES, ID_BYTES + half);
   return first.equals(bytes.subarray(ID_BYTES + half)) ? first : undefined;
+}
+
+/** The cache is code: nobody may have written it who could not have written the program, or be us. */
+function readTrusted(path, program) {
+  const descriptor = openSync(path);
+  try {
+    const { uid, mode, size } = fstatSync(descriptor);
+    const isOurs = uid === 0 || uid === process.geteuid() || uid === statSync(program).uid;
+    if (!isOurs || (mode & 0o022) !== 0) throw new Error('not to be trusted');
+    const bytes = Buffer.allocUnsafeSlow(size);
+    if (readSync(descriptor, bytes) !== size) throw new Error('not read whole');
+    return bytes;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The rules of src/wal/fetch-failure.ts without the program. What cannot be told must not end a recovery. */
+function brokenFetchStatus({ WALE_FETCH_ERROR_EXIT: override = '' }) {
+  if (/^\d{1,3}$/.test(override) && override >= 1 && override <= 255) return Number(override);
+  if (existsSync('standby.signal')) return 1;
+  if (existsSync('recovery.signal')) return 200;
+  if (!existsSync('recovery.conf')) return 2;
+  try {
+    const lines = readFileSync('recovery.conf', 'utf8').split('\n');
+    const last = lines.filter((line) => /^\s*standby_mode/i.test(line)).pop() ?? '';
+    return /mode[\s=]*'?(on|1|t|tr|tru|true|y|ye|yes)\b/i.test(last) ? 1 : 200;
+  } catch {
+    return 200;
+  }
 }

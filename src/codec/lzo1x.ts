@@ -3,6 +3,7 @@
  * is synchronous and leaves nothing in the module's memory that a later call relies on, so all streams share it.
  */
 import { readFileSync } from 'node:fs';
+import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
 
 /** Bytes of plain data in a full block: what lzop writes, and the most that we write or read. */
@@ -48,6 +49,11 @@ interface Exports {
 }
 
 function load(code: Uint8Array): Lzo1x {
+  if (!('WebAssembly' in globalThis)) {
+    throw new UserError('this Node runs without WebAssembly, in which segments are compressed', {
+      hint: 'Take --jitless, or whatever else switches it off, out of NODE_OPTIONS.',
+    });
+  }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(code));
   // Built from our own sources together with this file: the one place where the module's shape is taken as given.
   const made = instance.exports as Exports;

@@ -32,6 +32,7 @@ const NO_VARIABLES = [
   'WALE_S3_',
   'GS_ACCESS_KEY_ID',
   'WABS_ACCOUNT_NAME',
+  'NODE_OPTIONS',
 ];
 /** Explained in the text around the tables. */
 const IN_THE_TEXT = [

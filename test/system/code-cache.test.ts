@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
@@ -99,6 +108,42 @@ describe('the code cache', () => {
     expect(isAccepted(readFileSync(cachePath()))).toBe(true);
     expect(readFileSync(cachePath()).subarray(0, 67).equals(good.subarray(0, 67))).toBe(true);
   });
+
+  test.each([0o666, 0o664])('that others can write (mode %o) is not used, but made anew', (mode) => {
+    start();
+    const { ino } = statSync(cachePath());
+    chmodSync(cachePath(), mode);
+    start();
+    expect(statSync(cachePath()).ino).not.toBe(ino);
+    expect(statSync(cachePath()).mode & 0o022).toBe(0);
+  });
+
+  test('of a program that its group can write is not writable itself, and stays', () => {
+    chmodSync(join(folder, 'dist', 'main.cjs'), 0o666);
+    start();
+    const { ino, mode } = statSync(cachePath());
+    expect(mode & 0o777).toBe(0o644);
+    start();
+    expect(statSync(cachePath()).ino).toBe(ino);
+  });
+
+  // Only root can give files away.
+  test.runIf(process.getuid?.() === 0)(
+    'is used when it belongs to root, to us or to the owner of the program',
+    () => {
+      start();
+      const { uid } = serverAccount();
+      const made = statSync(cachePath()).ino;
+      chownSync(join(folder, 'dist', 'main.cjs'), uid, 0);
+      chownSync(cachePath(), uid, 0);
+      start();
+      expect(statSync(cachePath()).ino).toBe(made);
+      chownSync(cachePath(), uid + 1, 0);
+      start();
+      expect(statSync(cachePath()).ino).not.toBe(made);
+      expect(statSync(cachePath()).uid).toBe(0);
+    },
+  );
 
   test('is left alone by a Node that was started with other flags, which V8 then does without', () => {
     start();
