@@ -135,20 +135,20 @@ class Session {
         return session.#signal;
       },
       print,
-      openStore: () => {
-        this.#store ??= this.#openStore(settings, waitedFor);
+      openStore: (notesFolder) => {
+        this.#store ??= this.#openStore(settings, waitedFor, notesFolder);
         return this.#store;
       },
     };
   }
 
-  async #openStore(settings: Settings, waitedFor: boolean): Promise<Store> {
+  async #openStore(settings: Settings, waitedFor: boolean, notesFolder?: string): Promise<Store> {
     const { log } = this.#log;
     const prefix = storagePrefix(settings);
     const complaint = gpgComplaint(settings);
     if (complaint !== undefined) log.warning(complaint, { hint: 'Unset it, or name a key.' });
     const { openStore } = await import('./store/open.ts');
-    return openStore(prefix, settings, { log: log.named('wal_e.store'), waitedFor });
+    return openStore(prefix, settings, { log: log.named('wal_e.store'), waitedFor, notesFolder });
   }
 
   /** Says what failed and returns the exit status. */

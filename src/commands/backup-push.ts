@@ -1,5 +1,5 @@
 /** `wal-e backup-push`: a base backup of a live or a stopped cluster. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { lockDirectory } from '../backup/local-lock.ts';
 import { openOffline } from '../backup/offline.ts';
 import { pushBackup } from '../backup/push.ts';
@@ -10,6 +10,7 @@ import { readControlFile } from '../postgres/control-data.ts';
 import { fastCheckpoint } from '../settings/backup.ts';
 import { gpgKeyId } from '../settings/gpg.ts';
 import { libpqSettings } from '../settings/libpq.ts';
+import { notesFolder } from '../wal/notes-folder.ts';
 import type { Context } from './context.ts';
 
 export interface BackupPushArguments {
@@ -48,7 +49,7 @@ export async function run(args: BackupPushArguments, context: Context): Promise<
     source = await openSource(dataDirectory, args, context);
     const { damagedPageCount } = await pushBackup({
       source,
-      store: await context.openStore(),
+      store: await context.openStore(notesFolder(join(dataDirectory, 'pg_wal'))),
       log,
       signal: context.signal,
       poolSize: args.poolSize,

@@ -8,8 +8,11 @@ export interface Context {
   readonly log: Log;
   /** Aborted by SIGINT, SIGTERM, SIGHUP and the command's deadline; `reason` is a UserError. */
   readonly signal: AbortSignal;
-  /** Opens the store that the prefix names, wrapped in retry and deadline. Main closes it. */
-  openStore(): Promise<Store>;
+  /**
+   * Opens the store that the prefix names, wrapped in retry and deadline. Main closes it. `notesFolder`: where it is
+   * remembered what the store was seen to do.
+   */
+  openStore(notesFolder?: string): Promise<Store>;
   /** The command's result, and nothing else, goes to standard output. Resolves when it was written. */
   print(text: string): Promise<void>;
 }

@@ -2,9 +2,11 @@
  * `wal-push PATH`, PostgreSQL's archive_command: exit 0 means that this file is durably in the archive. Segments that
  * wait beside it go along; what is done about them is in docs/wal-push.md.
  */
+import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
 import { archiveAddress } from '../settings/archive-address.ts';
 import { gpgKeyId } from '../settings/gpg.ts';
+import { notesFolder } from '../wal/notes-folder.ts';
 import { isNoted } from '../wal/pushed-notes.ts';
 import { waitingNeighbours } from '../wal/waiting.ts';
 import { statWalFile } from '../wal/wal-file.ts';
@@ -46,7 +48,10 @@ async function push(args: WalPushArguments, context: Context): Promise<void> {
     return;
   }
   const neighbours = args.poolSize > 1 ? waitingNeighbours(file, args.poolSize - 1, archive) : [];
-  const [{ pushWalFile }, store] = await Promise.all([import('../wal/push.ts'), context.openStore()]);
+  const [{ pushWalFile }, store] = await Promise.all([
+    import('../wal/push.ts'),
+    context.openStore(notesFolder(dirname(file.path))),
+  ]);
   const target = { store, log, archive, gpgKeyId: gpgKeyId(settings), signal };
   if (neighbours.length === 0) return pushWalFile(file, target);
   const { pushWithNeighbours } = await import('../wal/neighbours.ts');

@@ -9,6 +9,8 @@ export interface OpenOptions {
   readonly log: Log;
   /** PostgreSQL waits for the command, which therefore has a deadline unless WALE_DEADLINE says otherwise. */
   readonly waitedFor: boolean;
+  /** A folder for notes on what the store was seen to do, which need not be there; without one nothing is remembered. */
+  readonly notesFolder?: string | undefined;
 }
 
 export async function openStore(

@@ -14,7 +14,7 @@ const WAITED_FOR_SECONDS = 600;
 export function openS3Store(
   url: string,
   { environment, options }: Settings,
-  { log, waitedFor }: OpenOptions,
+  { log, waitedFor, notesFolder }: OpenOptions,
 ): Store {
   const settings = readS3Settings(url, environment, options);
   const retry = createRetry({
@@ -26,5 +26,5 @@ export function openS3Store(
         structured: { attempt: number, delay_ms: Math.round(delayMs) },
       }),
   });
-  return createS3Store({ settings, retry });
+  return createS3Store({ settings, retry, notesFolder });
 }

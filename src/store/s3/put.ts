@@ -1,12 +1,14 @@
 /**
- * Single puts of bytes. Create-only is `If-None-Match: *`, one request, where the store is known to honour it. A store
- * that refuses the header (501, 400), or of which nothing is known and which may ignore it, is asked with a HEAD first.
+ * Single puts of bytes. Create-only is `If-None-Match: *`, one request, where the store honours it. Of a store of which
+ * nothing is known that is found out by its first create-only put: a HEAD shows that nothing is there, the put stores
+ * the object, and the same put once more, of the same bytes, shows what the header does. What was found out is
+ * remembered (habit.ts, habit-notes.ts).
  */
 import type { Key } from '../../archive/layout.ts';
-import type { S3Settings } from '../../settings/s3.ts';
 import type { ObjectInfo, PutOptions, PutResult } from '../store.ts';
-import type { S3Client } from './client.ts';
+import type { S3Request } from './client.ts';
 import { S3Error } from './failure.ts';
+import { CONDITION, createKnowledge, type KnowledgeParts, refusesCondition } from './habit.ts';
 import { CHECKSUM_HEADER, checksumOf, objectHeaders, objectPath } from './object.ts';
 
 export interface Puts {
@@ -18,56 +20,72 @@ export interface Puts {
 /** Tells what a HEAD cannot: see store.ts. */
 export type Head = (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
 
-export function createPuts(client: S3Client, settings: S3Settings, head: Head): Puts {
-  const presence = createPresence(client, settings, head);
-  let honoured = settings.conditionalPut;
+export interface PutParts extends KnowledgeParts {
+  readonly head: Head;
+}
 
-  const put = async (
+export function createPuts(parts: PutParts): Puts {
+  const { client, settings, head } = parts;
+  const presence = createPresence(parts);
+  const known = createKnowledge(parts);
+
+  const requestOf = (
     key: Key,
     body: readonly Uint8Array[],
-    options: PutOptions,
-    condition: Record<string, string> = {},
-  ): Promise<PutResult> => {
+    { contentType }: PutOptions,
+    condition: Readonly<Record<string, string>>,
+  ): S3Request => {
     const headers = {
-      ...objectHeaders(settings, options.contentType),
+      ...objectHeaders(settings, contentType),
       ...condition,
       [CHECKSUM_HEADER]: checksumOf(body),
     };
-    await client.send({ method: 'PUT', path: objectPath(settings, key), headers, body }, options.signal);
+    return { method: 'PUT', path: objectPath(settings, key), headers, body };
+  };
+
+  const plainPut: Puts['put'] = async (key, body, options) => {
+    await client.send(requestOf(key, body, options, {}), options.signal);
     return 'stored';
   };
 
-  const putAfterHead: Puts['put'] = async (key, body, options) => {
-    const seen = await presence(key, options.signal);
-    if (seen === 'present') return 'exists';
-    if (seen === 'hidden' && (await head(key, options.signal)) !== undefined) return 'exists';
-    return put(key, body, options);
+  /** What is hidden from a HEAD, and cannot be read either, is an error: this put might replace it. */
+  const isThere = async (key: Key, signal: AbortSignal) => {
+    const seen = await presence(key, signal);
+    return seen === 'hidden' ? (await head(key, signal)) !== undefined : seen === 'present';
+  };
+
+  const createOnlyPut: Puts['put'] = async (key, body, options) => {
+    const habit = known.habit();
+    if (habit !== 'honours' && (await isThere(key, options.signal))) return 'exists';
+    if (habit === 'refuses') return plainPut(key, body, options);
+    const request = requestOf(key, body, options, CONDITION);
+    try {
+      await client.send(request, options.signal);
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error;
+      if (error.status === 412) {
+        // Where it was seen to be ignored, servers behind one address are not all alike.
+        if (habit === undefined) known.learn('honours');
+        return 'exists';
+      }
+      if (!refusesCondition(error)) throw error;
+      if (habit === 'honours' && (await isThere(key, options.signal))) return 'exists';
+      const result = await plainPut(key, body, options);
+      known.learn('refuses', error.code !== undefined || error.status === 501);
+      return result;
+    }
+    if (habit === undefined) await known.findOut(request, options.signal);
+    return 'stored';
   };
 
   return {
     presence,
-    async put(key, body, options) {
-      if (!options.createOnly) return put(key, body, options);
-      if (honoured === 'no') return putAfterHead(key, body, options);
-      if (honoured === 'unknown' && (await presence(key, options.signal)) === 'present') return 'exists';
-      try {
-        return await put(key, body, options, { 'if-none-match': '*' });
-      } catch (error) {
-        if (!(error instanceof S3Error)) throw error;
-        if (error.status === 412) {
-          honoured = 'yes';
-          return 'exists';
-        }
-        if (!refusesCondition(error)) throw error;
-      }
-      const result = await putAfterHead(key, body, options);
-      honoured = 'no';
-      return result;
-    },
+    put: (key, body, options) =>
+      options.createOnly ? createOnlyPut(key, body, options) : plainPut(key, body, options),
   };
 }
 
-function createPresence(client: S3Client, settings: S3Settings, head: Head): Puts['presence'] {
+function createPresence({ client, settings, head }: PutParts): Puts['presence'] {
   return async (key, signal) => {
     try {
       await client.send({ method: 'HEAD', path: objectPath(settings, key) }, signal);
@@ -81,13 +99,4 @@ function createPresence(client: S3Client, settings: S3Settings, head: Head): Put
     }
     return (await head(key, signal)) === undefined ? 'absent' : 'present';
   };
-}
-
-/** 501, or a 400 that is not about something else. */
-function refusesCondition({ status, code }: S3Error): boolean {
-  if (status === 501) return true;
-  return (
-    status === 400 &&
-    (code === undefined || /^(InvalidArgument|InvalidRequest|BadRequest|NotImplemented)$/.test(code))
-  );
 }

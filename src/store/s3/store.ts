@@ -13,6 +13,7 @@ import { createS3Client, type S3Client } from './client.ts';
 import { createCredentials } from './credentials.ts';
 import { createDownloads } from './download.ts';
 import { S3Error } from './failure.ts';
+import { createHabitNotes } from './habit-notes.ts';
 import { objectInfo, objectPath } from './object.ts';
 import { createPuts, type Head, type Puts } from './put.ts';
 import { createTransport, type Timeouts } from './transport.ts';
@@ -22,17 +23,21 @@ export interface S3StoreParts {
   readonly retry: Retry;
   readonly timeouts?: Timeouts;
   readonly lookup?: LookupFunction;
+  /** Where it is remembered what the store was seen to do. */
+  readonly notesFolder?: string | undefined;
 }
 
 const TIMEOUTS: Timeouts = { connectMs: 10_000, idleMs: 30_000 };
 
-export function createS3Store({ settings, retry, timeouts = TIMEOUTS, lookup }: S3StoreParts): Store {
+export function createS3Store(parts: S3StoreParts): Store {
+  const { settings, retry, timeouts = TIMEOUTS, lookup, notesFolder } = parts;
   const agents = createAgents({ caFile: settings.caFile, proxy: settings.proxy, lookup });
   const transport = createTransport(agents.agentFor, timeouts);
   const credentials = createCredentials(settings.credentials);
   const client = createS3Client({ settings, transport, credentials, retry });
   const head = createHead(client, settings, retry);
-  const puts = createPuts(client, settings, head);
+  const notes = createHabitNotes({ folder: notesFolder, settings });
+  const puts = createPuts({ client, settings, retry, head, notes });
   const downloads = createDownloads(client, retry);
   const operator = async () => {
     const [{ createSdkClient }, { abortUpload, listObjects, listUploads, removeObjects }] = await Promise.all(
@@ -129,11 +134,23 @@ async function putStream(
     first.push(next.value);
     length += next.value.byteLength;
   }
-  if (options.createOnly && (await puts.presence(key, options.signal)) === 'present') {
+  if (options.createOnly && (await mayReplace(parts, puts, key, options.signal))) {
     await source.return(undefined);
     return 'exists';
   }
   return putMultipart(parts, key, rejoined(first, source), options);
+}
+
+/** What cannot be seen may be there; only AWS is known to look when the upload is completed. */
+async function mayReplace(
+  { settings, head }: { settings: S3Settings; head: Head },
+  puts: Puts,
+  key: Key,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const seen = await puts.presence(key, signal);
+  if (seen !== 'hidden' || settings.endpoint === undefined) return seen === 'present';
+  return (await head(key, signal)) !== undefined;
 }
 
 async function* rejoined(first: Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -16,11 +16,20 @@ export interface TestStoreOptions {
   readonly timeouts?: Timeouts;
   readonly lookup?: LookupFunction;
   readonly onRetry?: (attempt: Attempt) => void;
+  readonly notesFolder?: string;
 }
 
 /** `url` is the server's, or that of a proxy in front of it. */
 export function openTestStore(url: string, options: TestStoreOptions = {}): Store {
-  const { prefix = 'some/prefix', attempts = 6, deadlineMs, timeouts, lookup, onRetry } = options;
+  const {
+    prefix = 'some/prefix',
+    attempts = 6,
+    deadlineMs,
+    timeouts,
+    lookup,
+    onRetry,
+    notesFolder,
+  } = options;
   const environment = { ...testEnvironment(url), ...options.environment };
   return createS3Store({
     settings: readS3Settings(`s3://${TEST_BUCKET}/${prefix}`, environment, {}),
@@ -33,6 +42,7 @@ export function openTestStore(url: string, options: TestStoreOptions = {}): Stor
     }),
     ...(timeouts && { timeouts }),
     ...(lookup && { lookup }),
+    notesFolder,
   });
 }
 
