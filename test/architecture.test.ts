@@ -35,6 +35,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly room: string }[] = [
   { name: /^pg(-|$)/, room: 'postgres/' },
   { name: /^@(aws-sdk|smithy)\//, room: 'store/s3/' },
   { name: /^yargs$/, room: 'cli/' },
+  { name: /^tar-stream$/, room: 'tar/' },
 ];
 
 interface Import {

@@ -52,9 +52,10 @@ async function extractPart(again: boolean): Promise<void> {
   const untar = new Untar(extractor);
   try {
     await feed(untar, extractor);
-    untar.end();
+    await untar.end();
     say({ kind: 'done', extracted: await extractor.finish() });
   } catch (error) {
+    untar.abort();
     await extractor.abort();
     say({ kind: 'failed', failure: failureOf(error) });
   }
@@ -68,7 +69,7 @@ async function feed(untar: Untar, extractor: Extractor): Promise<void> {
     if (message.kind !== 'chunk') throw new DataError('the rest of the part did not come');
     const before = extractor.bytes;
     for (const block of decoder.pushViews(message.bytes)) {
-      untar.write(block);
+      await untar.write(block);
       const full = extractor.throttle();
       if (full !== undefined) await full;
     }

@@ -2,9 +2,10 @@
  * Members of a tar as the extraction understands them. Whatever a header may hold that a base backup never needs is
  * refused here, before anything touches the disk: an archive is data from elsewhere.
  */
+import type { Header } from 'tar-stream';
+import type { Head } from './head.ts';
 import { MemberError, type MemberKind, shown } from './member-error.ts';
 import { memberPath } from './member-path.ts';
-import type { RawHeader } from './read-header.ts';
 
 export interface Member {
   readonly kind: MemberKind;
@@ -14,7 +15,7 @@ export interface Member {
   readonly size: number;
   /** Permission bits, 0 to 0o777: set-id and sticky bits are dropped. */
   readonly mode: number;
-  /** Seconds since 1970, with fraction where the archive has one. */
+  /** Seconds since 1970, with fraction where the archive has one; 0 for what was earlier, or is no time. */
   readonly mtimeSeconds: number;
   readonly uid: number;
   readonly gid: number;
@@ -36,39 +37,37 @@ const REFUSED: Readonly<Record<string, string>> = {
   S: 'a sparse file',
 };
 
-/** `pax`, `longName`, `longLink`: what the records before the header say; they win over it. */
-export function toMember(
-  header: RawHeader,
-  pax: ReadonlyMap<string, string>,
-  longName: string | undefined,
-  longLink: string | undefined,
-): Member {
-  const name = pax.get('path') ?? longName ?? header.name;
-  const kind = kindOf(header, name, pax);
-  const size = paxNumber(name, pax, 'size') ?? header.size;
+/**
+ * `header` is what tar-stream made of the head; more is possible than its types say, since a header may hold anything.
+ * Names in PAX records are taken from the head, which has their bytes.
+ */
+export function toMember(header: Header, { flag, pax }: Head): Member {
+  const name = pax.get('path') ?? header.name;
+  const kind = kindOf(flag, name, pax);
+  const size = whole(name, 'size', header.size);
+  if (size !== (paxNumber(name, pax, 'size') ?? size)) throw refused(name, 'its size is not a number');
   if (kind !== 'file' && size !== 0) throw refused(name, 'only a file can have content');
   return {
     kind,
     path: memberPath(name, kind),
     size,
-    mode: header.mode & 0o777,
+    mode: whole(name, 'mode', header.mode) & 0o777,
     mtimeSeconds: modified(header, pax.get('mtime')),
     uid: idOf(name, paxNumber(name, pax, 'uid') ?? header.uid),
     gid: idOf(name, paxNumber(name, pax, 'gid') ?? header.gid),
-    userName: pax.get('uname') ?? header.userName,
-    groupName: pax.get('gname') ?? header.groupName,
-    linkTarget:
-      kind === 'symlink' ? linkTarget(name, pax.get('linkpath') ?? longLink ?? header.linkName) : '',
+    userName: pax.get('uname') ?? header.uname,
+    groupName: pax.get('gname') ?? header.gname,
+    linkTarget: kind === 'symlink' ? linkTarget(name, pax.get('linkpath') ?? header.linkname ?? '') : '',
   };
 }
 
-function kindOf({ type }: RawHeader, name: string, pax: ReadonlyMap<string, string>): MemberKind {
+function kindOf(flag: string, name: string, pax: ReadonlyMap<string, string>): MemberKind {
   if ([...pax.keys()].some((key) => key.startsWith('GNU.sparse'))) throw refused(name, 'it is a sparse file');
   // Old tars mark a directory only by a trailing slash.
-  if (type === '0' && name.endsWith('/')) return 'directory';
-  const kind = KINDS[type];
+  if (flag === '0' && name.endsWith('/')) return 'directory';
+  const kind = KINDS[flag];
   if (kind !== undefined) return kind;
-  throw refused(name, `it is ${REFUSED[type] ?? 'of a kind that no base backup holds'}`);
+  throw refused(name, `it is ${REFUSED[flag] ?? 'of a kind that no base backup holds'}`);
 }
 
 function paxNumber(name: string, pax: ReadonlyMap<string, string>, key: string): number | undefined {
@@ -78,15 +77,20 @@ function paxNumber(name: string, pax: ReadonlyMap<string, string>, key: string):
   return Number(text);
 }
 
-function idOf(name: string, id: number): number {
-  if (id > MAX_ID) throw refused(name, 'its owner is out of range');
-  return id;
+function whole(name: string, what: string, value: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(value) || value < 0 || value > max)
+    throw refused(name, `its ${what} is out of range`);
+  return value;
 }
 
-function modified({ mtime }: RawHeader, pax: string | undefined): number {
+function idOf(name: string, id: number): number {
+  return whole(name, 'owner', id, MAX_ID);
+}
+
+function modified({ mtime }: Header, pax: string | undefined): number {
   const isPlain = pax !== undefined && /^-?\d{1,12}(\.\d+)?$/.test(pax);
-  const seconds = isPlain ? Number(pax) : mtime;
-  return Math.abs(seconds) < 2 ** 40 ? seconds : 0;
+  const seconds = isPlain ? Number(pax) : mtime.getTime() / 1000;
+  return seconds >= 0 && seconds < 2 ** 40 ? seconds : 0;
 }
 
 function linkTarget(name: string, target: string): string {

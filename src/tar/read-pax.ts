@@ -1,5 +1,5 @@
 /** PAX records: `LENGTH KEY=VALUE\n`, the length in decimal and of the whole record (POSIX.1-2017 pax). */
-import { damaged } from './read-header.ts';
+import { damaged } from './damage.ts';
 
 const MAX_DIGITS = 8;
 

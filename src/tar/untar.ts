@@ -1,12 +1,13 @@
 /**
- * tar bytes -> members, in one synchronous pass without a copy: the blocks may be views of memory that is used again as
- * soon as `write` returns. Not tar-stream's decoder: that one keeps pieces of what it is given, takes names that are not
- * UTF-8 for others, and lets pass a good deal that a base backup never holds; here everything is refused that is not
- * exactly a tar of files, folders and symbolic links. Memory: one header, and PAX records up to MAX_RECORDS_BYTES.
+ * tar bytes -> members, over tar-stream. In front of it stands a guard (`MemberHead`) for what tar-stream does not look
+ * after: memory for endless records, what follows the end, and names that are not UTF-8. The caller's blocks may be
+ * views of memory that is used again: large pieces of a file's content go through as they are, since tar-stream is done
+ * with them when it asks for more (which is checked); small ones, which it may hold back for a moment, are copied.
  */
+import { type Extract, type ExtractEvents, extract, type Header } from 'tar-stream';
+import { damaged } from './damage.ts';
+import { type Head, MemberHead, RECORD_BYTES } from './head.ts';
 import { type Member, toMember } from './member.ts';
-import { damaged, type RawHeader, RECORD_BYTES, readHeader } from './read-header.ts';
-import { readPax } from './read-pax.ts';
 
 /** What becomes of the members, one after the other. Throwing from any of these ends the extraction. */
 export interface MemberSink {
@@ -16,54 +17,95 @@ export interface MemberSink {
   end(): void;
 }
 
-/** Long names and PAX records of one member; a path has 4096 bytes at most. */
-const MAX_RECORDS_BYTES = 1024 * 1024;
-/** A tar ends with two records of zeros. */
-const END_RECORDS = 2;
-const NOTHING: ReadonlyMap<string, string> = new Map();
+type Content = ExtractEvents['entry'][1];
+
+// Headers come as byte strings. With a mark of 0 every write is answered by a drain, when tar-stream is done with it.
+const OPTIONS = { highWaterMark: 0, filenameEncoding: 'latin1' };
+// A piece above tar-stream's mark (16 KiB) is read before the next is asked for.
+const MIN_SHARED_BYTES = 64 * 1024;
+const ZEROS = new Uint8Array(RECORD_BYTES);
 
 export class Untar {
+  readonly #decoder: Extract = extract(OPTIONS);
   readonly #sink: MemberSink;
-  /** A header or the payload of one, as far as it has come. */
-  #gathered = Buffer.allocUnsafeSlow(RECORD_BYTES);
-  #filled = 0;
-  #wanted = RECORD_BYTES;
-  /** The header whose payload is being gathered. */
-  #extension: RawHeader | undefined;
-  #pax = NOTHING;
-  #longName: string | undefined;
-  #longLink: string | undefined;
-  #bodyLeft = 0;
+  readonly #gathering = new MemberHead();
+  /** What was fed last, while its member is under way. */
+  #head: Head | undefined;
   #inMember = false;
+  /** Bytes of content that tar-stream has not got yet, and that it has not given back yet. */
+  #toFeed = 0;
+  #toCome = 0;
+  /** Bytes in the blocks after a content that only fill up its last record. */
   #paddingLeft = 0;
-  #endRecords = 0;
+  #drained = true;
+  #failure: unknown;
+  #wake: () => void = () => undefined;
 
   constructor(sink: MemberSink) {
     this.#sink = sink;
+    this.#decoder.on('entry', (header, content, next) => {
+      this.#guard(() => this.#begin(header));
+      this.#follow(content, next);
+    });
+    this.#decoder.on('drain', () => {
+      this.#drained = true;
+      this.#wake();
+    });
+    this.#decoder.on('error', (error: Error) => {
+      this.#failure ??= damaged(`tar-stream found: ${error.message}`);
+    });
+    this.#decoder.on('close', () => {
+      this.#failure ??= new Error('tar-stream has ended');
+      this.#wake();
+    });
   }
 
-  write(block: Uint8Array): void {
+  /** Resolves when `block` may be used again. */
+  async write(block: Uint8Array): Promise<void> {
     for (let at = 0; at < block.length; ) {
-      if (this.#bodyLeft > 0) at += this.#body(block, at);
+      if (this.#toFeed > 0) at += await this.#content(block.subarray(at));
       else if (this.#paddingLeft > 0) at += this.#padding(block.length - at);
-      else at += this.#gather(block, at);
+      else at += await this.#records(block.subarray(at));
     }
   }
 
-  /** Throws when the tar is cut. */
-  end(): void {
+  /** Rejects when the tar is cut. */
+  async end(): Promise<void> {
     if (this.#inMember) throw damaged('the end is within a member');
-    if (this.#filled > 0 || this.#paddingLeft > 0 || this.#extension !== undefined)
-      throw damaged('the end is within a header');
-    if (this.#endRecords < END_RECORDS) throw damaged('the records of zeros that end a tar are missing');
+    if (this.#paddingLeft > 0) throw damaged('the end is within a header');
+    this.#gathering.end();
+    this.#decoder.destroy();
   }
 
-  #body(block: Uint8Array, at: number): number {
-    const taken = Math.min(this.#bodyLeft, block.length - at);
-    this.#sink.data(block.subarray(at, at + taken));
-    this.#bodyLeft -= taken;
-    if (this.#bodyLeft === 0) this.#endMember();
+  /** After a failure: lets go of everything. */
+  abort(): void {
+    this.#decoder.destroy();
+  }
+
+  async #records(bytes: Uint8Array): Promise<number> {
+    const taken = this.#gathering.take(bytes);
+    this.#head = this.#gathering.complete();
+    if (this.#head === undefined) return taken;
+    await this.#feed(this.#head.bytes);
+    if (this.#head !== undefined) throw damaged('a header is not one');
+    if (this.#toFeed === 0) await this.#until(() => !this.#inMember);
     return taken;
+  }
+
+  async #content(available: Uint8Array): Promise<number> {
+    const piece = available.subarray(0, this.#toFeed);
+    const shared = piece.length >= MIN_SHARED_BYTES;
+    this.#toFeed -= piece.length;
+    await this.#feed(shared ? piece : new Uint8Array(piece));
+    if (shared && this.#toCome !== this.#toFeed)
+      throw new Error('tar-stream kept a block that may be overwritten');
+    if (this.#toFeed === 0) await this.#endContent();
+    return piece.length;
+  }
+
+  async #endContent(): Promise<void> {
+    if (this.#paddingLeft > 0) await this.#feed(ZEROS.subarray(0, this.#paddingLeft));
+    await this.#until(() => !this.#inMember);
   }
 
   #padding(available: number): number {
@@ -72,70 +114,59 @@ export class Untar {
     return taken;
   }
 
-  #gather(block: Uint8Array, at: number): number {
-    const taken = Math.min(this.#wanted - this.#filled, block.length - at);
-    this.#gathered.set(block.subarray(at, at + taken), this.#filled);
-    this.#filled += taken;
-    if (this.#filled === this.#wanted) this.#complete(this.#gathered.subarray(0, this.#wanted));
-    return taken;
+  async #feed(bytes: Uint8Array): Promise<void> {
+    this.#drained = false;
+    this.#decoder.write(bytes);
+    await this.#until(() => this.#drained);
   }
 
-  #complete(bytes: Buffer): void {
-    const extension = this.#extension;
-    this.#filled = 0;
-    this.#wanted = RECORD_BYTES;
-    this.#extension = undefined;
-    this.#paddingLeft = extension === undefined ? 0 : paddingOf(extension.size);
-    if (extension === undefined) this.#header(readHeader(bytes));
-    else if (extension.type === 'x') this.#pax = readPax(bytes);
-    else if (extension.type === 'L') this.#longName = upToNul(bytes);
-    else if (extension.type === 'K') this.#longLink = upToNul(bytes);
-    else readPax(bytes);
-  }
-
-  #header(header: RawHeader | undefined): void {
-    if (header === undefined) {
-      this.#endRecords += 1;
-      return;
+  async #until(done: () => boolean): Promise<void> {
+    while (this.#failure === undefined && !done()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
-    if (this.#endRecords > 0) throw damaged('something follows the records that end it');
-    if ('xgLK'.includes(header.type)) this.#extend(header);
-    else this.#member(header);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #extend(header: RawHeader): void {
-    if (header.size > MAX_RECORDS_BYTES) throw damaged('the records about a member are too long');
-    if (this.#gathered.length < header.size) this.#gathered = Buffer.allocUnsafeSlow(MAX_RECORDS_BYTES);
-    // An empty one says nothing.
-    if (header.size === 0) return;
-    this.#extension = header;
-    this.#wanted = header.size;
-  }
-
-  #member(header: RawHeader): void {
-    const member = toMember(header, this.#pax, this.#longName, this.#longLink);
-    this.#pax = NOTHING;
-    this.#longName = undefined;
-    this.#longLink = undefined;
-    this.#bodyLeft = member.size;
-    this.#paddingLeft = 0;
+  #begin(header: Header): void {
+    if (this.#head === undefined) throw damaged('a header hides in another');
+    const member = toMember(header, this.#head);
+    this.#head = undefined;
     this.#inMember = true;
+    this.#toFeed = member.size;
+    this.#toCome = member.size;
+    this.#paddingLeft = (RECORD_BYTES - (member.size % RECORD_BYTES)) % RECORD_BYTES;
     this.#sink.begin(member);
-    if (member.size === 0) this.#endMember();
-    else this.#paddingLeft = paddingOf(member.size);
   }
 
-  #endMember(): void {
-    this.#inMember = false;
-    this.#sink.end();
+  #follow(content: Content, next: () => void): void {
+    content.on('data', (bytes) =>
+      this.#guard(() => {
+        if (!(bytes instanceof Uint8Array)) throw new TypeError('tar-stream gives bytes');
+        this.#toCome -= bytes.length;
+        this.#sink.data(bytes);
+      }),
+    );
+    content.on('end', () => {
+      this.#guard(() => {
+        this.#inMember = false;
+        this.#sink.end();
+      });
+      next();
+      this.#wake();
+    });
+    content.on('error', () => undefined);
   }
-}
 
-function paddingOf(size: number): number {
-  return (RECORD_BYTES - (size % RECORD_BYTES)) % RECORD_BYTES;
-}
-
-function upToNul(bytes: Buffer): string {
-  const end = bytes.indexOf(0);
-  return bytes.toString('latin1', 0, end === -1 ? bytes.length : end);
+  /** Nothing may be thrown into tar-stream. */
+  #guard(action: () => void): void {
+    if (this.#failure !== undefined) return;
+    try {
+      action();
+    } catch (error) {
+      this.#failure = error;
+      this.#decoder.destroy();
+    }
+  }
 }

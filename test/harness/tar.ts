@@ -8,7 +8,7 @@ export interface TarEntry {
   /** Instead of the content's true length; a string is written as it is. */
   readonly size?: number | string | Buffer;
   readonly mode?: number | string;
-  readonly mtime?: number;
+  readonly mtime?: number | Buffer;
   readonly uid?: number;
   readonly gid?: number;
   readonly userName?: string;

@@ -51,13 +51,14 @@ async function extract(
     for (let at = 0; at < tar.length; at += blockBytes) {
       const piece = tar.subarray(at, at + blockBytes);
       reused.set(piece);
-      untar.write(reused.subarray(0, piece.length));
+      await untar.write(reused.subarray(0, piece.length));
       reused.fill(0xdb);
       await extractor.throttle();
     }
-    untar.end();
+    await untar.end();
     return await extractor.finish();
   } catch (error) {
+    untar.abort();
     await extractor.abort();
     throw error;
   }
@@ -167,6 +168,31 @@ describe('an honest tar', () => {
       other.toString('latin1'),
     ]);
     expect(readFileSync(join(root, 'größe/ü'), 'utf8')).toBe('3');
+  });
+
+  it('takes a GNU long name that ends with its record, and records that say nothing', async () => {
+    const long = `${'d'.repeat(255)}/${'e'.repeat(255)}`;
+    const name = (text: string) =>
+      tarEntry({ name: '././@LongLink', type: 'L', content: Buffer.from(`${text}\0`), magic: 'ustar  \0' });
+    await extract(
+      Buffer.concat([
+        name(`${long}/`),
+        tarEntry({ ...folder('cut/'), magic: 'ustar  \0' }),
+        tarEntry({ name: 'empty', type: 'x' }),
+        paxEntry({ mtime: '1' }, 'g'),
+        name(`${long}/f`),
+        tarOf([file('cut', 'deep')]),
+      ]),
+    );
+    expect(readFileSync(join(root, long, 'f'), 'utf8')).toBe('deep');
+  });
+
+  it('takes a time before 1970, as GNU tar writes it, for 1970', async () => {
+    const tar = tarOf([
+      { ...file('old', 'x'), mtime: Buffer.concat([Buffer.alloc(11, 0xff), Buffer.from([0x80])]) },
+    ]);
+    await extract(tar);
+    expect(statSync(join(root, 'old')).mtimeMs).toBe(0);
   });
 
   it('makes folders 0700, keeping 0750, also those that have no member of their own', async () => {
@@ -334,6 +360,21 @@ describe('a hostile tar', () => {
 
   it('fails with a PAX header of endless length before reading all of it', async () => {
     await refusal([{ name: 'x', type: 'x', content: Buffer.alloc(100), size: 2 ** 32 }]);
+  });
+
+  it.each(['x', 'g', 'L', 'K'])('fails with endless records of type %s about one member', async (type) => {
+    const content = type === 'x' || type === 'g' ? Buffer.from('6 a=b\n') : Buffer.from('name\0');
+    const one = tarEntry({ name: 'x', type, content });
+    const chain = Buffer.concat([...Array.from({ length: 2000 }, () => one), tarEntry(file('f', 'x'))]);
+    if (type === 'g') await extract(Buffer.concat([chain, tarOf([])]));
+    else expect((await refusal([chain])).detail).toMatch(/too long/);
+  });
+
+  it('fails when zeros stand between a member and the records about it, or a header hides among them', async () => {
+    await refusal([paxEntry({ path: 'a' }), Buffer.alloc(512), file('b', 'x')]);
+    await refusal([Buffer.alloc(1024), file('b', 'x')]);
+    await refusal([{ name: 'x', type: 'N', content: Buffer.from('b\0') }, file('c', 'x')]);
+    expect(tree()).toEqual({ data: 'directory' });
   });
 
   it('cannot give content to a folder or a link', async () => {

@@ -1,10 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { extract, type Header } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 import { LzopDecoder } from '../../src/codec/decoder.ts';
 import { paddingAfter, type TarMember, tarHeader } from '../../src/tar/header.ts';
+import { Untar } from '../../src/tar/untar.ts';
 import { createScratch } from '../harness/scratch.ts';
 
 const BACKUP = '../../fixtures/golden/seg1/archive/basebackups_005/base_00000001000000000000000B_00000040';
@@ -78,6 +79,34 @@ describe('the headers of a member', () => {
     expect(found).toMatchObject({ uid: 0, pax: { uid: '1234567890', gid: '3000000000' } });
     const header = Buffer.from(tarHeader(member('big', { size: 9_000_000_000_000 })));
     expect(header.toString('latin1')).toContain('22 size=9000000000000\n');
+  });
+
+  it.each([
+    ['in UTF-8', Buffer.from('größe/ü')],
+    ['in Latin 1', Buffer.from('gr\xf6\xdfe/\xfc', 'latin1')],
+    ['long, in Latin 1', Buffer.from(`${'\xf6'.repeat(200)}/${'\xdf'.repeat(200)}`, 'latin1')],
+    ['with what looks like a replacement', Buffer.from('\ufffd')],
+  ])('come back from our extraction and from Python as they were: a name %s', async (_, bytes) => {
+    const name = bytes.toString('latin1');
+    const header = tarHeader({ ...member(''), name });
+    const names: string[] = [];
+    const untar = new Untar({
+      begin: ({ path }) => names.push(path),
+      data: () => undefined,
+      end: () => undefined,
+    });
+    await untar.write(Buffer.concat([header, END]));
+    await untar.end();
+    expect(names).toEqual([name]);
+    const script =
+      'import os,sys,tarfile; print(os.fsencode(tarfile.open(fileobj=sys.stdin.buffer, mode="r|").next().name).hex())';
+    const environment = { PATH: process.env.PATH ?? '', PYTHONUTF8: '1' };
+    const python = spawnSync('python3', ['-c', script], {
+      input: Buffer.concat([header, END]),
+      env: environment,
+      encoding: 'utf8',
+    });
+    if (python.error === undefined) expect(python.stdout.trim()).toBe(bytes.toString('hex'));
   });
 
   it('unpack with GNU tar: names that are not UTF-8, owners, modes and times', () => {
