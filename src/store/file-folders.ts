@@ -3,6 +3,9 @@ import { constants } from 'node:fs';
 import { isErrno } from './file-error.ts';
 import * as fs from './file-system.ts';
 
+/** File systems write what is new to the disk after 5 to 30 s, also when nobody asks for it. */
+const YOUNG_MS = 60_000;
+
 /**
  * mkdir -p whose new entries are durable before anything in them is. Not Node's own recursive mkdir, which never ends
  * where the system answers "no such file" for a folder whose parent is there (/proc, some network file systems).
@@ -20,7 +23,7 @@ export async function makeFolders(folder: string): Promise<void> {
     await fs.mkdir(path).catch((error: unknown) => {
       if (!isErrno(error, 'EEXIST')) throw error;
     });
-    await syncFolder(path.slice(0, path.lastIndexOf('/')) || '/');
+    await syncFolder(parentOf(path));
   }
 }
 
@@ -34,13 +37,40 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-export async function syncFolder(folder: string): Promise<void> {
+/**
+ * What is in the folder is durable, and so is the way to it: a folder that is there may have been made a moment ago by
+ * another process, which has not synced the one above it yet, or was killed before it did.
+ */
+export async function syncFolders(folder: string): Promise<void> {
+  let path = folder;
+  while ((await syncFolder(path)) && path !== '/') {
+    path = parentOf(path);
+    if (!(await isReadable(path))) return;
+  }
+}
+
+/** Whose parent we may not read, we have not made. */
+async function isReadable(folder: string): Promise<boolean> {
+  return fs.access(folder, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Returns whether the folder is so young that its own entry may not be on disk yet. */
+export async function syncFolder(folder: string): Promise<boolean> {
   const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await handle.sync();
+    const [{ birthtimeMs, ctimeMs }] = await Promise.all([handle.stat(), handle.sync()]);
+    // Not every file system knows when a file was made; it cannot have been after its last change.
+    return Date.now() - (birthtimeMs > 0 ? birthtimeMs : ctimeMs) < YOUNG_MS;
   } finally {
     await handle.close();
   }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
 }
 
 /** Folders that a removal left empty go too, up to but without the root. */

@@ -7,7 +7,7 @@ import { constants, type Stats } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { fileError, isErrno } from './file-error.ts';
-import { makeFolders, removeEmptyFolders, syncFolder } from './file-folders.ts';
+import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
 import { entriesUnder, type FileEntry } from './file-list.ts';
 import { removeFiles } from './file-removal.ts';
 import * as fs from './file-system.ts';
@@ -102,17 +102,23 @@ async function put(path: string, body: Body, { createOnly, signal }: PutOptions)
     } else {
       await fs.rename(temporary, path);
     }
-    await syncFolder(folder);
+    await syncFolders(folder);
     return 'stored';
   } catch (error) {
     await fs.removeFile(temporary).catch(() => undefined);
-    if (isErrno(error, 'EEXIST') && error.syscall === 'link') {
-      // Its writer may have died, or not yet come, between the link and the sync.
-      await syncFolder(folder);
-      return 'exists';
-    }
+    if (isErrno(error, 'EEXIST') && error.syscall === 'link') return existing(folder);
     if (signal.aborted) throw signal.reason;
     throw putError(path, error);
+  }
+}
+
+/** The writer of the object that is there may have died, or not yet come, between the link and the sync. */
+async function existing(folder: string): Promise<PutResult> {
+  try {
+    await syncFolders(folder);
+    return 'exists';
+  } catch (error) {
+    throw fileError('could not sync a folder', folder, error);
   }
 }
 

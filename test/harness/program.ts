@@ -9,6 +9,8 @@ export interface ProgramOptions {
   readonly environment?: Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
   readonly limitMs?: number | undefined;
+  /** The user who runs it, where we may choose. */
+  readonly uid?: number | undefined;
 }
 
 export interface ProgramResult {
@@ -33,11 +35,12 @@ export async function runProgram(
 
 export function startProgram(
   args: readonly string[],
-  { environment, cwd, limitMs = 60_000 }: ProgramOptions = {},
+  { environment, cwd, limitMs = 60_000, uid }: ProgramOptions = {},
 ): RunningProgram {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
+    uid,
     env: { PATH, HOME, WALE_LOG_DESTINATION: 'stderr', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: limitMs,

@@ -1,0 +1,137 @@
+/** What is acknowledged has been synced, and so has every folder on the way to it. */
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { serverAccount } from '../harness/account.ts';
+import { runProgram } from '../harness/program.ts';
+import { createScratch } from '../harness/scratch.ts';
+import { segmentBytes } from '../harness/segment.ts';
+
+const JOURNAL = fileURLToPath(new URL('../harness/fs-journal.cjs', import.meta.url));
+const MB = 1024 * 1024;
+const NAME = '000000010000000000000001';
+/** Longer than a folder counts as new. */
+const LATER_MS = 120_000;
+
+let scratch: string;
+let prefix: string;
+let walFolder: string;
+let segment: string;
+
+beforeEach(() => {
+  scratch = createScratch();
+  prefix = join(scratch, 'prefix');
+  walFolder = join(prefix, 'wal_005');
+  segment = join(scratch, NAME);
+  writeFileSync(segment, segmentBytes(NAME, MB, 1));
+});
+
+interface Run {
+  readonly clockAhead?: number;
+  readonly uid?: number;
+}
+
+async function run(args: readonly string[], { clockAhead = 0, uid }: Run = {}) {
+  const journal = join(scratch, 'journal');
+  rmSync(journal, { force: true });
+  const result = await runProgram(args, {
+    cwd: scratch,
+    uid,
+    environment: {
+      WALE_FILE_PREFIX: `file://localhost${prefix}`,
+      NODE_OPTIONS: `--require ${JOURNAL}`,
+      FS_JOURNAL: journal,
+      FS_CLOCK_AHEAD: String(clockAhead),
+    },
+  });
+  const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n').filter(Boolean) : [];
+  // The first start makes the code cache.
+  return { ...result, lines: lines.filter((line) => !line.endsWith('.cache')) };
+}
+
+const push = (options?: Run) => run(['wal-push', '-p', '1', segment], options);
+const object = () => join(walFolder, `${NAME}.lzo`);
+/** Every sync that was answered after the line. */
+const after = (lines: readonly string[], line: string) =>
+  lines.slice(lines.indexOf(line) + 1).map((later) => later.replace(/^sync /, ''));
+
+describe('wal-push to a file store', () => {
+  it('syncs the object before it gets its name, and the folder after it', async () => {
+    mkdirSync(walFolder, { recursive: true });
+    const { status, stderr, lines } = await push({ clockAhead: LATER_MS });
+    expect(status, stderr).toBe(0);
+    expect(lines).toEqual([
+      expect.stringMatching(`^sync ${walFolder}/\\.${NAME}\\.lzo\\.[0-9a-f]{16}\\.tmp$`),
+      `name ${object()}`,
+      `sync ${walFolder}`,
+    ]);
+  });
+
+  it('syncs the entries of the folders that it makes', async () => {
+    const { status, lines } = await push({ clockAhead: LATER_MS });
+    expect(status).toBe(0);
+    expect(lines.slice(0, 4)).toEqual([
+      `make ${prefix}`,
+      `sync ${scratch}`,
+      `make ${walFolder}`,
+      `sync ${prefix}`,
+    ]);
+  });
+
+  it('syncs the entries of folders that another process has just made, up to one that is older', async () => {
+    mkdirSync(walFolder, { recursive: true });
+    const { status, lines } = await push();
+    expect(status).toBe(0);
+    const parents = [walFolder, prefix, scratch, dirname(scratch)];
+    expect(after(lines, `name ${object()}`).slice(0, 4)).toEqual(parents);
+  });
+
+  it('syncs them also when the object is there already', async () => {
+    expect((await push()).status).toBe(0);
+    const { status, stderr, lines } = await push();
+    expect(status).toBe(0);
+    expect(stderr).toContain('the file was archived before');
+    expect(lines.map((line) => line.replace(/^sync /, ''))).toEqual(
+      expect.arrayContaining([walFolder, prefix, scratch]),
+    );
+  });
+
+  // Permissions do not hold root back, so another user has to meet them.
+  const asAnother = it.runIf(process.getuid?.() === 0);
+
+  asAnother('does without the sync of a parent that it may not read', async () => {
+    const { uid, gid } = serverAccount();
+    mkdirSync(walFolder, { recursive: true });
+    chownSync(walFolder, uid, gid);
+    chmodSync(prefix, 0o711);
+    writeFileSync(join(scratch, 'journal'), '');
+    chmodSync(scratch, 0o777);
+    const { status, stderr } = await push({ uid });
+    expect(status, stderr).toBe(0);
+  });
+
+  asAnother('names the folder that cannot be synced, when the object is there already', async () => {
+    expect((await push()).status).toBe(0);
+    chownSync(walFolder, serverAccount().uid, 0);
+    chmodSync(walFolder, 0o300);
+    chmodSync(scratch, 0o777);
+    const { status, stderr } = await push({ uid: serverAccount().uid });
+    expect(status, stderr).toBe(1);
+    expect(stderr).toContain('MSG: could not sync a folder');
+    expect(stderr).toContain(`DETAIL: "${walFolder}": EACCES`);
+  });
+});
+
+describe('wal-fetch', () => {
+  it('syncs the file before it gets its name', async () => {
+    expect((await push()).status).toBe(0);
+    const out = join(scratch, 'RECOVERYXLOG');
+    const { status, stderr, lines } = await run(['wal-fetch', '-p', '0', NAME, out]);
+    expect(status, stderr).toBe(0);
+    expect(lines).toEqual([
+      expect.stringMatching(`^sync ${scratch}/\\.RECOVERYXLOG\\.\\d+\\.wal-fetch$`),
+      `name ${out}`,
+    ]);
+  });
+});
