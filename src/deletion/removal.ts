@@ -10,7 +10,11 @@ export async function carryOut(plan: Plan, store: Store, options: SweepOptions):
   const sweep = new Sweep(store, options);
   sweep.expect(expectedKeys(plan));
   const doomed = doomedSentinels(plan);
-  const refused = await sweep.keys(doomed.map((name) => sentinelOf(plan, name)));
+  const refused = new Set<string>();
+  await sweep.keys(
+    doomed.map((name) => sentinelOf(plan, name)),
+    (key) => refused.add(key),
+  );
   const surviving = doomed.filter((name) => refused.has(sentinelOf(plan, name).key));
   const remaining = surviving.length === 0 ? plan : keeping(plan, surviving);
   await sweep.keys(

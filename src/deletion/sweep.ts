@@ -60,9 +60,11 @@ export class Sweep {
     this.#expected = keys;
   }
 
-  /** Returns the keys that are still there because the store refused, all of them. */
-  async keys(doomed: AsyncIterable<DoomedKey> | Iterable<DoomedKey>): Promise<ReadonlySet<Key>> {
-    const refused = new Set<Key>();
+  /** `refused` hears of each key that is still there because the store would not remove it. */
+  async keys(
+    doomed: AsyncIterable<DoomedKey> | Iterable<DoomedKey>,
+    refused: (key: Key) => void = () => {},
+  ): Promise<void> {
     await parallel(batches(doomed), BATCHES_AT_ONCE, this.#options.signal, async (batch, signal) => {
       for (const { key, thing } of batch) this.#tell(thing, key);
       const failures = this.#options.dryRun
@@ -72,12 +74,11 @@ export class Sweep {
             { signal },
           );
       for (const failure of failures) {
-        refused.add(failure.key);
+        refused(failure.key);
         this.#fail(failure);
       }
       this.#done(batch.length - failures.length);
     });
-    return refused;
   }
 
   async leftovers(leftovers: readonly Leftover[]): Promise<void> {

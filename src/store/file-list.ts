@@ -1,9 +1,10 @@
 /**
- * Files under a root as keys, ascending by their bytes. One folder's names are held at a time (about 60 bytes each);
- * synchronous calls, since a million of them through the thread pool take ten times as long.
+ * Files under a root as keys, ascending by their bytes. A folder with more names than fit in some 8 MB is read several
+ * times; synchronous calls, since a million of them through the thread pool take ten times as long.
  */
 import { type Dirent, opendirSync, type Stats, statSync } from 'node:fs';
 import { fileError, isErrno } from './file-error.ts';
+import { SmallestNames } from './smallest-names.ts';
 
 /** An archive is three folders deep; links can make a circle. */
 const MAX_DEPTH = 16;
@@ -16,18 +17,28 @@ export interface FileEntry {
   readonly modified: Date;
 }
 
-/** Every regular file whose key starts with `prefix`. A root or folder that is not there holds nothing. */
-export function* entriesUnder(root: string, prefix: string): Generator<FileEntry> {
-  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-  yield* entriesIn(root, folder, prefix.slice(folder.length));
+export interface ListOptions {
+  /** Names of files that are not wanted are not looked at further. */
+  readonly wanted: (name: string) => boolean;
 }
 
-function* entriesIn(root: string, folder: string, start: string, depth = 0): Generator<FileEntry> {
-  if (depth > MAX_DEPTH) return;
-  for (const name of sortedNames(`${root}/${folder}`)) {
-    if (!name.startsWith(start)) continue;
+/** Every regular file whose key starts with `prefix`. A root or folder that is not there holds nothing. */
+export function* entriesUnder(root: string, prefix: string, options: ListOptions): Generator<FileEntry> {
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  yield* entriesIn(root, folder, { ...options, start: prefix.slice(folder.length), depth: 0 });
+}
+
+interface FolderOptions extends ListOptions {
+  /** What the names begin with. */
+  readonly start: string;
+  readonly depth: number;
+}
+
+function* entriesIn(root: string, folder: string, options: FolderOptions): Generator<FileEntry> {
+  if (options.depth > MAX_DEPTH) return;
+  for (const name of namesIn(`${root}/${folder}`, options)) {
     if (name.endsWith('/')) {
-      yield* entriesIn(root, folder + name, '', depth + 1);
+      yield* entriesIn(root, folder + name, { ...options, start: '', depth: options.depth + 1 });
       continue;
     }
     const stat = statIfThere(`${root}/${folder}${name}`);
@@ -35,27 +46,38 @@ function* entriesIn(root: string, folder: string, start: string, depth = 0): Gen
   }
 }
 
-/** Folders carry a trailing slash, so that sorting names sorts keys. Names that are not UTF-8 cannot be keys. */
-function sortedNames(folder: string): string[] {
-  const names: string[] = [];
+/** Ascending; folders carry a trailing slash, so that sorting names sorts keys. Names that are not UTF-8 cannot be keys. */
+function* namesIn(folder: string, options: FolderOptions): Generator<string> {
+  const names = new SmallestNames();
+  let after: string | undefined;
+  do {
+    names.restart(after);
+    for (const name of namesAsStored(folder, latin1(options.start)))
+      if (name.endsWith('/') || options.wanted(name)) names.add(name);
+    for (const name of names.ascending()) {
+      after = name;
+      const decoded = decodeName(name);
+      if (decoded !== undefined) yield decoded;
+    }
+  } while (names.isPartial);
+}
+
+/** In whatever order. 'latin1' keeps each byte as one character, so the order of the strings is that of the bytes. */
+function* namesAsStored(folder: string, start: string): Generator<string> {
   try {
-    // 'latin1' keeps each byte as one character, so the order of the strings is that of the bytes.
-    const directory = opendirSync(folder, { encoding: 'latin1', bufferSize: 512 });
+    const directory = opendirSync(folder, { encoding: 'latin1' });
     try {
       for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-        names.push(isFolder(folder, entry) ? `${entry.name}/` : entry.name);
+        if (!entry.name.startsWith(start)) continue;
+        yield isFolder(folder, entry) ? `${entry.name}/` : entry.name;
       }
     } finally {
       directory.closeSync();
     }
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return;
     throw fileError('could not list a folder', folder, error);
   }
-  return names
-    .sort()
-    .map(decodeName)
-    .filter((name) => name !== undefined);
 }
 
 /** Operators link a tree (wal_005, say) to another disk: a link to a folder is a folder. */
@@ -63,6 +85,10 @@ function isFolder(parent: string, entry: Dirent): boolean {
   if (!entry.isSymbolicLink()) return entry.isDirectory();
   const name = decodeName(entry.name);
   return name !== undefined && statIfThere(`${parent}/${name}`)?.isDirectory() === true;
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function decodeName(name: string): string | undefined {

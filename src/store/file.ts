@@ -35,19 +35,17 @@ export function createFileStore(root: string): Store {
       return { key, size: stat.size, modified: stat.mtime };
     },
     async *list(prefix, { signal }) {
-      for await (const page of pages(base, prefix, signal)) {
-        const objects = page
-          .filter(({ name }) => !TEMPORARY.test(name))
-          .map(({ key, ...rest }) => object(key, rest));
-        if (objects.length > 0) yield objects;
-      }
+      const wanted = (name: string) => !TEMPORARY.test(name);
+      for await (const page of pages(base, prefix, wanted, signal))
+        yield page.map(({ key, ...rest }) => object(key, rest));
     },
     async remove(keys, { signal }) {
       signal.throwIfAborted();
       return removeFiles(base, keys, pathOf);
     },
     async *leftovers(prefix, { signal }) {
-      for await (const page of pages(base, prefix, signal)) {
+      const wanted = (name: string) => TEMPORARY.test(name);
+      for await (const page of pages(base, prefix, wanted, signal)) {
         const temporary = page.flatMap((entry) => {
           const name = TEMPORARY.exec(entry.name)?.[1];
           const folder = entry.key.slice(0, entry.key.length - entry.name.length);
@@ -254,9 +252,14 @@ async function absentAware<T>(path: string, base: string, action: () => Promise<
   return undefined;
 }
 
-async function* pages(base: string, prefix: string, signal: AbortSignal): AsyncGenerator<FileEntry[]> {
+async function* pages(
+  base: string,
+  prefix: string,
+  wanted: (name: string) => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<FileEntry[]> {
   let page: FileEntry[] = [];
-  for (const entry of entriesUnder(base, prefix)) {
+  for (const entry of entriesUnder(base, prefix, { wanted })) {
     page.push(entry);
     if (page.length < PAGE_KEYS) continue;
     // The listing is synchronous: let signals in, and whatever else waits.
