@@ -12,13 +12,16 @@ const INPUT_LEFT: i32 = -5;
 /** Which literals came before an instruction decides what its first byte means: 0, 1 to 3, or 4 and more. */
 const AFTER_RUN: u32 = 4;
 
+/** Distance of M3 and M4, with the literals behind them. */
+const OPERAND_BYTES: usize = 2;
+
 /** Where in the compressed block the last `decompress` gave up. */
 export let faultOffset: usize = 0;
 
 /**
  * Decompresses `packedLength` bytes at PACKED to PLAIN, where exactly `plainLength` bytes must come out. Returns 0, or
  * a negative fault. Reads at most a few bytes of slack behind the input, writes at most SLACK behind the output,
- * whatever the input is; output beyond `plainLength` is a fault before it is written.
+ * whatever the input is, and what lies in the slack never matters.
  */
 export function decompress(packedLength: usize, plainLength: usize): i32 {
   const inEnd = PACKED + packedLength;
@@ -26,6 +29,7 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
   let at = PACKED;
   let out = PLAIN;
   let state: u32 = 0;
+  if (packedLength < END_BYTES) return fault(INPUT_ENDS, at);
   if (load<u8>(at) > FIRST_RUN_BASE) {
     const length = <usize>(load<u8>(at) - FIRST_RUN_BASE);
     at++;
@@ -63,6 +67,7 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
           if (++at >= inEnd) return fault(INPUT_ENDS, at);
         }
         length += load<u8>(at++);
+        if (at + OPERAND_BYTES > inEnd) return fault(INPUT_ENDS, at);
       }
       length += 2;
       const operand = <u32>load<u16>(at);

@@ -1,9 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decodeLzop, LzopDecoder } from '../../src/codec/decoder.ts';
 import { compress, decompress, hasLzop, lzop } from '../harness/lzop.ts';
 import { noise, patchwork, words, zeros } from '../harness/samples.ts';
+import { createScratch } from '../harness/scratch.ts';
 
 const GOLDEN = new URL('../../fixtures/golden/seg1/archive/', import.meta.url).pathname;
 
@@ -26,6 +28,18 @@ describe.skipIf(!hasLzop)('what lzop writes is read', () => {
       expect(decompress(lzop(['-c', level, ...checksums], plain)).equals(plain), checksums.join(' ')).toBe(
         true,
       );
+    }
+  });
+
+  test('with the name of the file, its path, and without', () => {
+    const folder = createScratch();
+    mkdirSync(join(folder, 'deeper'));
+    const name = `deeper/${'n'.repeat(200)}`;
+    writeFileSync(join(folder, name), plain);
+    for (const options of [['-N'], ['-P'], ['-n'], ['-P', '--crc32']]) {
+      const { stdout } = spawnSync('lzop', ['-c', ...options, name], { cwd: folder, maxBuffer: 2 ** 30 });
+      expect(decompress(stdout).equals(plain), options.join(' ')).toBe(true);
+      expect(decompress(stdout, 1000).equals(plain), options.join(' ')).toBe(true);
     }
   });
 
