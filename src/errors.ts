@@ -39,13 +39,21 @@ export class DataError extends UserError {
   override readonly name = 'DataError';
 }
 
+export interface StoreErrorParts extends ErrorParts {
+  readonly transient: boolean;
+  readonly retryAfterMs?: number | undefined;
+}
+
 /** The store did not do what was asked. `transient` tells the retrying wrapper whether asking again can help. */
 export class StoreError extends UserError {
   override readonly name = 'StoreError';
   readonly transient: boolean;
+  /** How long the store wants to be left alone, where it said so. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(message: string, parts: ErrorParts & { readonly transient: boolean }) {
+  constructor(message: string, parts: StoreErrorParts) {
     super(message, parts);
     this.transient = parts.transient;
+    this.retryAfterMs = parts.retryAfterMs;
   }
 }

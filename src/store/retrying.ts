@@ -1,6 +1,6 @@
 /**
  * Asking again: one policy for every operation of a store. A StoreError that says it is transient is tried again after
- * a growing, randomised pause, until the attempts or the command's deadline are used up; anything else fails at once,
+ * a growing, randomised pause, longer if the store asks for it, until the attempts or the command's deadline are used up; anything else fails at once,
  * and so does everything once the command is stopped.
  */
 import { StoreError } from '../errors.ts';
@@ -48,7 +48,7 @@ export function createRetry(options: RetryOptions): Retry {
           last = error;
         }
         if (number >= options.attempts) throw exhausted(last, number);
-        const delayMs = delayAfter(number, options);
+        const delayMs = delayAfter(last, number, options);
         options.onRetry?.({ error: last, number, delayMs });
         await pause(delayMs, either);
       }
@@ -56,11 +56,17 @@ export function createRetry(options: RetryOptions): Retry {
   };
 }
 
-/** Doubles from the first delay to the longest; half of it is chance, so that many clients do not return at once. */
-function delayAfter(number: number, options: RetryOptions): number {
+/** A store that wants to be left alone for longer is asked in between, where there is no deadline. */
+const MOST_ASKED_MS = 300_000;
+
+/**
+ * Doubles from the first delay to the longest; half of it is chance, so that many clients do not return at once, nor at
+ * the very moment that the store named.
+ */
+function delayAfter({ retryAfterMs = 0 }: StoreError, number: number, options: RetryOptions): number {
   const { firstDelayMs = 200, maxDelayMs = 20_000, random = Math.random } = options;
   const full = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(number - 1, 30));
-  return full * (0.5 + random() / 2);
+  return Math.min(retryAfterMs, MOST_ASKED_MS) + full * (0.5 + random() / 2);
 }
 
 /** Resolves early when the signal aborts: the loop looks at the signals itself. */

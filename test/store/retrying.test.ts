@@ -71,6 +71,44 @@ describe('a transient failure is tried again', () => {
   });
 });
 
+describe('a store that names a time to come back', () => {
+  const busyFor = (retryAfterMs: number) => () =>
+    new StoreError('the store is busy', { transient: true, retryAfterMs });
+
+  it.each([
+    [2_000, 2_100],
+    [300_000, 300_100],
+    // A day without a word is no way to fail.
+    [86_400_000, 300_100],
+  ])('after %d ms is asked after %d ms, the usual pause added', async (asked, expected) => {
+    const controller = new AbortController();
+    const delays: number[] = [];
+    const retry = createRetry({
+      attempts: 2,
+      firstDelayMs: 100,
+      random: () => 1,
+      onRetry: ({ delayMs }) => {
+        delays.push(delayMs);
+        controller.abort(new Error('enough'));
+      },
+    });
+    await expect(retry.run(failing(1, busyFor(asked)), controller.signal)).rejects.toThrow('enough');
+    expect(delays).toEqual([expected]);
+  });
+
+  it('is waited for, but not beyond the deadline', async () => {
+    const started = performance.now();
+    await createRetry({ attempts: 2, firstDelayMs: 1 }).run(failing(1, busyFor(400)), signal);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(400);
+    const retry = createRetry({ attempts: 9, firstDelayMs: 1, deadlineMs: 300 });
+    await expect(retry.run(failing(9, busyFor(60_000)), signal)).rejects.toMatchObject({
+      message: 'the store did not do what was asked within the deadline of 0.3 s',
+      detail: 'The last failure: the store is busy',
+    });
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
 describe('anything else fails at once', () => {
   it.each([new StoreError('the store denies access', { transient: false }), new TypeError('a bug')])(
     '%s',

@@ -1,5 +1,5 @@
 /** What went wrong, in one line with the setting to look at, and whether asking again can help. */
-import { StoreError } from '../../errors.ts';
+import { StoreError, type StoreErrorParts } from '../../errors.ts';
 
 /** A store's answer that is not what was asked for, or the lack of one. */
 export class S3Error extends StoreError {
@@ -21,15 +21,11 @@ export class S3Error extends StoreError {
   }
 }
 
-export interface S3ErrorParts {
+export interface S3ErrorParts extends StoreErrorParts {
   readonly status: number;
   readonly code?: string | undefined;
   readonly explanation?: string | undefined;
   readonly absent?: boolean;
-  readonly detail?: string | undefined;
-  readonly hint?: string | undefined;
-  readonly transient: boolean;
-  readonly cause?: unknown;
 }
 
 /** An answer with its body read as text. */
@@ -77,7 +73,16 @@ export function refused(what: string, refusal: Refusal, sent: Readonly<Record<st
     hint: stranger ? 'Check WALE_S3_ENDPOINT.' : hintOf(status, code, explanation, sent),
     absent: !stranger && isAbsence(status, code, explanation),
     transient,
+    retryAfterMs: retryAfterOf(headers),
   });
+}
+
+/** `Retry-After`: seconds, or a date by the clock of the one who answers. */
+function retryAfterOf(headers: Refusal['headers']): number | undefined {
+  const text = headers['retry-after']?.trim() ?? '';
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  const ms = Date.parse(text) - (Date.parse(headers.date ?? '') || Date.now());
+  return ms > 0 ? ms : undefined;
 }
 
 /**

@@ -268,6 +268,48 @@ describe('what a store says is not trusted', () => {
   });
 });
 
+describe('Retry-After', () => {
+  it.each([
+    [429, () => ({ 'retry-after': '1' })],
+    [503, () => ({ 'retry-after': '1' })],
+    // By the store's own clock, which may be another than ours.
+    [
+      503,
+      () => ({
+        date: new Date(Date.now() + 3_600_000).toUTCString(),
+        'retry-after': new Date(Date.now() + 3_601_000).toUTCString(),
+      }),
+    ],
+  ])('of a %d is waited for', async (status, headers) => {
+    let left = 1;
+    server.intercept = () => {
+      left -= 1;
+      return left === 0 ? { status, headers: headers() } : undefined;
+    };
+    const delays: number[] = [];
+    const started = performance.now();
+    const store = open({ onRetry: ({ delayMs }) => delays.push(delayMs) });
+    expect(await store.put(KEY, BYTES, createOnly)).toBe('stored');
+    expect(delays).toEqual([expect.closeTo(1000, -2)]);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(1000);
+  });
+
+  it.each(['soon', '-1', 'Thu, 01 Jan 1970 00:00:00 GMT', ''])(
+    'that says nothing is none: "%s"',
+    async (text) => {
+      let left = 1;
+      server.intercept = () => {
+        left -= 1;
+        return left === 0 ? { status: 503, headers: { 'retry-after': text } } : undefined;
+      };
+      const delays: number[] = [];
+      const store = open({ onRetry: ({ delayMs }) => delays.push(delayMs) });
+      expect(await store.put(KEY, BYTES, createOnly)).toBe('stored');
+      expect(delays).toEqual([expect.closeTo(0, -2)]);
+    },
+  );
+});
+
 describe('connections', () => {
   it('are kept: many calls, one connection', async () => {
     const ports = new Set<unknown>();
