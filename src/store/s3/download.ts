@@ -109,9 +109,10 @@ async function* remaining({ first, rest }: Opened): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Checksums of parts (`…-3`) say nothing of the whole. */
+/** Checksums of checksums of parts (`…-3`, COMPOSITE) say nothing of the whole. */
 function compareChecksum(path: string, headers: Readonly<Record<string, string>>, crc: number): void {
-  const stored = headers['x-amz-checksum-crc32'] ?? headers[CHECKSUM_HEADER];
+  const isWhole = headers['x-amz-checksum-type'] !== 'COMPOSITE';
+  const stored = (isWhole ? headers['x-amz-checksum-crc32'] : undefined) ?? headers[CHECKSUM_HEADER];
   if (stored === undefined || !/^[A-Za-z0-9+/]{6}==$/.test(stored) || stored === checksumText(crc)) return;
   throw new S3Error('an object was altered on its way from the store, or in it', {
     status: 0,

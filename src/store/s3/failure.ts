@@ -63,7 +63,9 @@ export function refused(what: string, refusal: Refusal, sent: Readonly<Record<st
   const explanation = xmlText(text, 'Message') ?? '';
   const id = headers['x-amz-request-id'] || xmlText(text, 'RequestId');
   const said = [`${status}`, code, explanation === '' ? undefined : `"${printable(explanation)}"`];
-  const transient = isTransient(status, code);
+  // Of the whole object: what was put together from parts will be the same the next time.
+  const final = code === 'BadDigest' && 'x-amz-mp-object-size' in sent;
+  const transient = !final && isTransient(status, code);
   const stranger = status === 404 && code === undefined && id === undefined;
   return new S3Error(stranger ? 'what answers is not an S3 store' : messageOf(status, code, transient), {
     status,

@@ -16,6 +16,8 @@ export interface Part {
   readonly body: readonly Buffer[];
   readonly size: number;
   readonly etag: string;
+  /** As it was sent with the part. */
+  readonly crc32: string | undefined;
 }
 
 export interface Upload {
@@ -24,6 +26,8 @@ export interface Upload {
   readonly started: Date;
   readonly contentType: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** The checksum that was asked for, of the object as a whole or of the parts' checksums. */
+  readonly checksum: 'FULL_OBJECT' | 'COMPOSITE' | undefined;
   readonly parts: Map<number, Part>;
 }
 

@@ -1,6 +1,6 @@
 /** Multipart uploads, with S3's rules: parts of 5 MiB but the last, in order, by the ETags that were given. */
 import { randomBytes } from 'node:crypto';
-import { type Bucket, md5, sizeOf, type Upload } from './bucket.ts';
+import { type Bucket, md5, type Part, sizeOf, type Upload } from './bucket.ts';
 import type { Habits } from './habits.ts';
 import {
   checkCondition,
@@ -24,6 +24,7 @@ export function createUpload(bucket: Bucket, habits: Habits, request: Received):
     started: new Date(),
     contentType: header(request, 'content-type') ?? 'binary/octet-stream',
     headers,
+    checksum: checksumOf(request, habits),
     parts: new Map(),
   });
   const content = element('Bucket', request.bucket) + element('Key', request.key) + element('UploadId', id);
@@ -42,8 +43,12 @@ export function putPart(bucket: Bucket, habits: Habits, request: Received): Answ
   }
   checkDigest(request, habits.putNeedsMd5);
   const etag = etagOf(request.body, habits) || md5(request.body);
-  upload.parts.set(number, { body: request.body, size: sizeOf(request.body), etag });
   const crc = header(request, 'x-amz-checksum-crc32');
+  // Without it S3 could not make the sum of sums; a sum of the whole it makes of what it has.
+  if (upload.checksum === 'COMPOSITE' && crc === undefined) {
+    throw new Refused(400, 'InvalidRequest', 'The upload was created using a crc32 checksum.');
+  }
+  upload.parts.set(number, { body: request.body, size: sizeOf(request.body), etag, crc32: crc });
   return {
     status: 200,
     headers: {
@@ -60,14 +65,14 @@ export function completeUpload(bucket: Bucket, habits: Habits, request: Received
   const body = parts.flatMap((part) => part.body);
   const binary = parts.map((part) => Buffer.from(part.etag, 'hex'));
   const etag = habits.etag === 'empty' ? '' : `${md5(binary)}-${parts.length}`;
-  const full = header(request, 'x-amz-checksum-type') === 'FULL_OBJECT' && habits.checksums;
+  const sum = habits.checksums ? checkWhole(request, upload, parts) : undefined;
   bucket.set(upload.key, {
     body,
     size: sizeOf(body),
     etag,
     modified: new Date(),
     contentType: upload.contentType,
-    headers: { ...upload.headers, ...(full ? { 'x-amz-checksum-crc32': crc32Of(body) } : {}) },
+    headers: { ...upload.headers, ...sum },
   });
   bucket.uploads.delete(upload.id);
   const told = habits.completeEtag === 'empty' ? '' : `"${etag}"`;
@@ -75,6 +80,41 @@ export function completeUpload(bucket: Bucket, habits: Habits, request: Received
     status: 200,
     body: xml('CompleteMultipartUploadResult', element('Key', upload.key) + element('ETag', told)),
   };
+}
+
+/** S3's own words for what it cannot do are not known; this server has CRC32 only. */
+function checksumOf(request: Received, { checksums }: Habits): Upload['checksum'] {
+  const algorithm = header(request, 'x-amz-checksum-algorithm');
+  const type = header(request, 'x-amz-checksum-type') ?? 'COMPOSITE';
+  if (algorithm === undefined || !checksums) return undefined;
+  if (algorithm === 'CRC32' && (type === 'FULL_OBJECT' || type === 'COMPOSITE')) return type;
+  throw new Refused(400, 'InvalidRequest', 'The checksum algorithm or type is not supported');
+}
+
+/** The size and the checksum of the whole, compared with what the client says of them; as headers of the object. */
+function checkWhole(
+  request: Received,
+  { checksum }: Upload,
+  parts: readonly Part[],
+): Record<string, string> | undefined {
+  const size = header(request, 'x-amz-mp-object-size');
+  if (size !== undefined && Number(size) !== parts.reduce((sum, part) => sum + part.size, 0)) {
+    throw new Refused(400, 'InvalidRequest', 'The provided object size does not match');
+  }
+  const type = header(request, 'x-amz-checksum-type');
+  if (type !== undefined && type !== checksum) {
+    throw new Refused(400, 'BadDigest', 'The checksum type does not match that of the upload');
+  }
+  if (checksum === undefined) return undefined;
+  const sum =
+    checksum === 'FULL_OBJECT'
+      ? crc32Of(parts.flatMap((part) => part.body))
+      : `${crc32Of(parts.map((part) => Buffer.from(part.crc32 ?? '', 'base64')))}-${parts.length}`;
+  const given = header(request, 'x-amz-checksum-crc32');
+  if (given !== undefined && given !== sum) {
+    throw new Refused(400, 'BadDigest', 'The CRC32 you specified did not match the calculated checksum.');
+  }
+  return { 'x-amz-checksum-crc32': sum, 'x-amz-checksum-type': checksum };
 }
 
 function listedParts(document: string, upload: Upload) {
@@ -89,6 +129,10 @@ function listedParts(document: string, upload: Upload) {
     const part = upload.parts.get(number);
     if (part === undefined || (elementOf(content, 'ETag') ?? '').replace(/"/g, '') !== part.etag) {
       throw new Refused(400, 'InvalidPart', 'One or more of the specified parts could not be found.');
+    }
+    const crc = elementOf(content, 'ChecksumCRC32');
+    if (crc !== undefined && crc !== part.crc32) {
+      throw new Refused(400, 'InvalidPart', 'The checksum of a part is not the one that was given with it.');
     }
     return part;
   });

@@ -2,8 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { walKey } from '../../../src/archive/layout.ts';
 import { partBytes } from '../../../src/store/s3/multipart.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { contents } from '../../contract/store.ts';
-import { AMAZON } from '../../harness/s3/habits.ts';
 import { createS3Server, type S3Server } from '../../harness/s3/server.ts';
 import { openTestStore } from '../../harness/s3/store.ts';
 
@@ -99,12 +97,6 @@ describe('a stream', () => {
       'the store has not kept what was sent',
     );
     expect(server.bucket.keys()).toEqual([]);
-  });
-
-  it('carries checksums to AWS, which has them checked on the way back', async () => {
-    server = await createS3Server({ habits: AMAZON });
-    await store.put(KEY, source(9).bytes, replace);
-    expect((await contents(await store.get(KEY, call))).length).toBe(9 * MIB);
   });
 });
 
