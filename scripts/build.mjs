@@ -14,7 +14,7 @@ const FIRST = ['src/commands/version.ts'];
 const GROUPS = {
   'wal.cjs': [
     'src/store/open.ts',
-    'src/store/file.ts',
+    'src/store/file-deadline.ts',
     'src/commands/wal-push.ts',
     'src/wal/push.ts',
     'src/commands/wal-fetch.ts',

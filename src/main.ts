@@ -5,6 +5,7 @@ import { globalOptions } from './cli/global-options.ts';
 import { type Globals, readGlobals } from './cli/globals.ts';
 import { readWords, type Words } from './cli/grammar.ts';
 import { watchSignals } from './cli/interruption.ts';
+import { leaveHanging } from './cli/leaving.ts';
 import { createPrinter, OutputClosedError } from './cli/output.ts';
 import { noCommand, usageLine } from './cli/usage.ts';
 import { commandValues } from './cli/values.ts';
@@ -64,7 +65,10 @@ class Session {
 
   /** Signals are watched as soon as there is a command that has something to clean up. */
   get #signal(): AbortSignal {
-    this.#interruption ??= watchSignals(process.env.WALE_IGNORED_SIGNALS, (status) => process.exit(status));
+    this.#interruption ??= watchSignals(
+      process.env.WALE_IGNORED_SIGNALS,
+      (status) => void this.#endAtOnce(status),
+    );
     return this.#interruption;
   }
 
@@ -167,17 +171,28 @@ class Session {
 
   /** Some statuses mean something to PostgreSQL that a command which never ran must not say by accident. */
   async #failureStatus(error: unknown, argv: readonly string[]): Promise<number> {
-    const status = this.#failed(error);
+    return this.#statusFor(this.#failed(error), argv);
+  }
+
+  async #statusFor(status: number, argv: readonly string[]): Promise<number> {
     const verb = this.#words?.path[0] ?? argv.find((word) => Object.hasOwn(commands, word));
     const command = verb === undefined ? undefined : commands[verb];
     if (command?.kind !== 'command' || command.failureStatus === undefined) return status;
     return command.failureStatus(status, this.#environment);
   }
 
+  /** For whoever does not want to wait until everything is cleaned up. */
+  async #endAtOnce(status: number): Promise<never> {
+    const said = await this.#statusFor(status, []);
+    await leaveHanging(said, { mayBeKilled: true, patienceMs: 0 });
+    process.exit(said);
+  }
+
   async #end(status: number): Promise<never> {
     process.exitCode = status;
     if (this.#store !== undefined) await this.#closeStore(this.#store);
     await this.#openLog?.close();
+    await leaveHanging(status, { mayBeKilled: status !== this.#words?.command?.askAgainStatus });
     process.exit(status);
   }
 

@@ -15,6 +15,8 @@ interface Declaration<P extends Positionals, O extends Options> {
    * statuses PostgreSQL interprets.
    */
   readonly failureStatus?: (status: number, environment: Environment) => Promise<number>;
+  /** The status after which PostgreSQL asks again, while being killed by a signal makes it stop. */
+  readonly askAgainStatus?: number;
   /** Shown below the options in the command's help: exit statuses, an example. */
   readonly epilogue?: string;
   readonly positionals: P;

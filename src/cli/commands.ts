@@ -3,6 +3,9 @@ import { type Commands, command } from './command.ts';
 import { deleteGroup } from './delete-group.ts';
 import { flag, integer, onOff, optional, required, text, texts } from './option.ts';
 
+/** What would make PostgreSQL's archiver give up and restart: exit statuses above 125. */
+const MOST_FOR_ARCHIVER = 125;
+
 export const commands: Commands = {
   'backup-push': command({
     summary: 'take a base backup of a running or a stopped server',
@@ -81,6 +84,7 @@ The server is found as psql finds it: PGHOST, PGPORT, PGUSER, PGPASSWORD, .pgpas
     epilogue: `Exit status: 0 when WAL_SEGMENT is durably in the archive, 1 when it is not.
 Further segments that wait are archived along with it, up to --pool-size in all.`,
     quick: true,
+    failureStatus: async (status) => (status > MOST_FOR_ARCHIVER ? 1 : status),
     positionals: {
       walSegment: required('WAL_SEGMENT', 'path of the file: %p in archive_command'),
     },
@@ -98,6 +102,7 @@ Further segments that wait are archived along with it, up to --pool-size in all.
 exits with 200 in archive recovery, so that PostgreSQL stops instead of ending recovery early, with 1
 on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
     quick: true,
+    askAgainStatus: 1,
     failureStatus: async (status, environment) => {
       const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
       return fetchFailureStatus(status, environment, '.');

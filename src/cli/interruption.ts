@@ -19,7 +19,7 @@ class InterruptedError extends UserError {
  * `ignored` is the mask that bin/wal-e.cjs found (SigIgn of /proc/self/status, hexadecimal): what the program was started
  * to ignore, as nohup does with SIGHUP, it ignores.
  */
-export function watchSignals(ignored: string | undefined, endNow: (status: number) => never): AbortSignal {
+export function watchSignals(ignored: string | undefined, endNow: (status: number) => void): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {

@@ -3,7 +3,6 @@
  * wait beside it go along; what is done about them is in docs/wal-push.md.
  */
 import { dirname } from 'node:path';
-import { UserError } from '../errors.ts';
 import { archiveAddress } from '../settings/archive-address.ts';
 import { gpgKeyId } from '../settings/gpg.ts';
 import { notesFolder } from '../wal/notes-folder.ts';
@@ -21,19 +20,9 @@ export interface WalPushArguments {
 
 const LOGGER = 'wal_e.worker.upload';
 
-/** What would make PostgreSQL's archiver give up and restart: exit statuses above 125. */
-const MOST_FOR_ARCHIVER = 125;
-
 export async function run(args: WalPushArguments, context: Context): Promise<number> {
-  try {
-    await push(args, context);
-    return 0;
-  } catch (error) {
-    const cause: unknown = context.signal.aborted ? context.signal.reason : error;
-    if (!(cause instanceof UserError) || cause.exitStatus <= MOST_FOR_ARCHIVER) throw cause;
-    context.log.failure(cause);
-    return 1;
-  }
+  await push(args, context);
+  return 0;
 }
 
 async function push(args: WalPushArguments, context: Context): Promise<void> {

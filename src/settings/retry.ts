@@ -10,14 +10,16 @@ export interface RetrySettings {
 }
 
 const DEFAULT_ATTEMPTS = 100;
+/** For what PostgreSQL waits for: it asks again itself; this is for it to learn that something is wrong. */
+const WAITED_FOR_SECONDS = 600;
 
 /**
  * WALE_RETRIES as in the original: attempts, 1 for no retry, 0 or less for no limit. WALE_DEADLINE: seconds, 0 for none.
- * `defaultDeadlineSeconds` is the command's own: bounded for what PostgreSQL waits for, none for base backups.
+ * `waitedFor`: by PostgreSQL; other commands have no deadline unless one is set.
  */
-export function readRetrySettings(environment: Environment, defaultDeadlineSeconds = 0): RetrySettings {
+export function readRetrySettings(environment: Environment, waitedFor = false): RetrySettings {
   const attempts = wholeNumber(environment, 'WALE_RETRIES') ?? DEFAULT_ATTEMPTS;
-  const seconds = wholeNumber(environment, 'WALE_DEADLINE') ?? defaultDeadlineSeconds;
+  const seconds = wholeNumber(environment, 'WALE_DEADLINE') ?? (waitedFor ? WAITED_FOR_SECONDS : 0);
   return {
     attempts: attempts <= 0 ? Number.POSITIVE_INFINITY : attempts,
     deadlineMs: seconds <= 0 ? undefined : seconds * 1000,

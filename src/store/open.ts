@@ -1,6 +1,7 @@
 /** Opens the store that a storage prefix names; each store is loaded only when it is used. */
 import type { Log } from '../log.ts';
 import type { StoragePrefix } from '../settings/prefix.ts';
+import { readRetrySettings } from '../settings/retry.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Store } from './store.ts';
 
@@ -19,8 +20,9 @@ export async function openStore(
   options: OpenOptions,
 ): Promise<Store> {
   if (prefix.scheme === 'file') {
-    const { createFileStore } = await import('./file.ts');
-    return createFileStore(prefix.path);
+    const { openFileStore } = await import('./file-deadline.ts');
+    const { deadlineMs } = readRetrySettings(settings.environment, options.waitedFor);
+    return openFileStore(prefix.path, { ms: deadlineMs });
   }
   const { openS3Store } = await import('./s3/open.ts');
   return openS3Store(prefix.url, settings, options);

@@ -20,10 +20,10 @@ describe('WALE_RETRIES', () => {
 
 describe('WALE_DEADLINE', () => {
   it("is in seconds; without it the command's own holds; 0 is none", () => {
-    expect(readRetrySettings({}, 600).deadlineMs).toBe(600_000);
+    expect(readRetrySettings({}, true).deadlineMs).toBe(600_000);
     expect(readRetrySettings({}).deadlineMs).toBeUndefined();
-    expect(readRetrySettings({ WALE_DEADLINE: '5' }, 600).deadlineMs).toBe(5000);
-    expect(readRetrySettings({ WALE_DEADLINE: '0' }, 600).deadlineMs).toBeUndefined();
+    expect(readRetrySettings({ WALE_DEADLINE: '5' }, true).deadlineMs).toBe(5000);
+    expect(readRetrySettings({ WALE_DEADLINE: '0' }, true).deadlineMs).toBeUndefined();
     expect(() => readRetrySettings({ WALE_DEADLINE: '5s' })).toThrow('WALE_DEADLINE');
   });
 });

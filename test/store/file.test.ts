@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listedKey, walKey } from '../../src/archive/layout.ts';
 import { createFileStore } from '../../src/store/file.ts';
+import { openFileStore } from '../../src/store/file-deadline.ts';
 import type { Store } from '../../src/store/store.ts';
 import { contents, storeContract } from '../contract/store.ts';
 
@@ -23,9 +24,13 @@ const createOnly = { ...call, createOnly: true, contentType: 'application/octet-
 
 storeContract('file', async () => {
   const root = mkdtempSync(join(tmpdir(), 'wale-file-store-'));
+  const store = openFileStore(`${root}/made/on demand/`, { ms: 600_000 });
   return {
-    store: createFileStore(`${root}/made/on demand/`),
-    close: async () => rmSync(root, { recursive: true }),
+    store,
+    close: async () => {
+      await store.close();
+      rmSync(root, { recursive: true });
+    },
   };
 });
 

@@ -7,9 +7,6 @@ import { createRetry } from '../retrying.ts';
 import type { Store } from '../store.ts';
 import { createS3Store } from './store.ts';
 
-/** PostgreSQL asks again itself; this is for it to learn that something is wrong. */
-const WAITED_FOR_SECONDS = 600;
-
 /** `url` is the storage prefix. Throws SettingError for what is missing or wrong, before anything is asked of the store. */
 export function openS3Store(
   url: string,
@@ -18,7 +15,7 @@ export function openS3Store(
 ): Store {
   const settings = readS3Settings(url, environment, options);
   const retry = createRetry({
-    ...readRetrySettings(environment, waitedFor ? WAITED_FOR_SECONDS : 0),
+    ...readRetrySettings(environment, waitedFor),
     onRetry: ({ error, number, delayMs }) =>
       log.warning(`${error.message}; trying again`, {
         detail: error.detail,
