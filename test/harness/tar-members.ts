@@ -5,7 +5,10 @@ export interface TarMember {
   /** Records of the PAX header in front of it. */
   readonly pax: readonly string[];
   readonly content: Buffer;
-  /** The 512 bytes in hex, without the owner's names (those of the machine), the checksum, and `without`. */
+  /**
+   * The 512 bytes in hex, without the owner's names (those of the machine), the checksum, and `without`. The owner's
+   * numbers are left out too where only root could have given the file to its owner.
+   */
   header(without: readonly 'name'[]): string;
 }
 
@@ -39,6 +42,7 @@ function member(header: Buffer, pax: readonly string[], content: Buffer): TarMem
       const copy = Buffer.from(header);
       copy.fill(0, 148, 156);
       copy.fill(0, 265, 329);
+      if (process.getuid?.() !== 0) copy.fill(0, 108, 124);
       if (without.includes('name')) copy.fill(0, 0, 100);
       return copy.toString('hex');
     },

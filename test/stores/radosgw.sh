@@ -9,6 +9,7 @@ STATE=$(realpath -m "${2:?usage: $0 start|stop FOLDER}")
 . "$(dirname "$0")/daemons.sh"
 DAEMONS=(rgw osd mon)
 KEY=RGWTESTACCESSKEY0001 SECRET=rgwTestSecret/Key+0001abcdefghijklmnopqr BUCKET=wale-test
+LIMITED_KEY=RGWTESTACCESSKEY0002
 CONF=$STATE/ceph.conf
 
 configure() {
@@ -100,6 +101,10 @@ start() {
   if [ ! -e "$STATE/user.made" ]; then
     radosgw-admin -c "$CONF" -n client.rgw user create --uid=test --display-name=test \
       --access-key="$KEY" --secret-key="$SECRET" >"$STATE/log/user.out" 2>&1 || fail 'user create failed'
+    # Somebody who may do nothing until he is given a policy, and the right to give it.
+    radosgw-admin -c "$CONF" -n client.rgw user create --uid=limited --display-name=limited \
+      --access-key="$LIMITED_KEY" --secret-key="$SECRET" >>"$STATE/log/user.out" 2>&1 || fail 'user create failed'
+    radosgw-admin -c "$CONF" -n client.rgw caps add --uid=test --caps='user-policy=*' >>"$STATE/log/user.out" 2>&1 || fail 'caps add failed'
     touch "$STATE/user.made"
   fi
   daemon rgw radosgw -c "$CONF" -n client.rgw -f
@@ -108,6 +113,7 @@ start() {
   await rgw port_open "$port"
   await rgw put_bucket "$port" "$KEY" "$SECRET" "$BUCKET"
   settings "$port" "$KEY" "$SECRET" "$BUCKET"
+  echo "LIMITED_ACCESS_KEY_ID=$LIMITED_KEY"
 }
 
 case "$1" in

@@ -11,12 +11,14 @@ import type { Environment } from '../../src/settings/settings.ts';
 import { createRetry } from '../../src/store/retrying.ts';
 import { createS3Store } from '../../src/store/s3/store.ts';
 import type { Store } from '../../src/store/store.ts';
+import { permissionsContract } from '../contract/permissions.ts';
 import { contents, storeContract } from '../contract/store.ts';
 import { createPrimary, LOG_TO_SERVER, load, switchSegment, untilArchived } from '../harness/archiving.ts';
 import { seededBytes } from '../harness/random.ts';
 import { createFaultProxy } from '../harness/s3/fault-proxy.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { NEWEST_POSTGRES, stageProgram } from '../harness/staging.ts';
+import { createBucket, putUserPolicy } from './rados-accounts.ts';
 import { startStore } from './start.ts';
 
 const run = promisify(execFile);
@@ -44,6 +46,29 @@ for (const name of ['radosgw', 'swift'] as const) {
       const store = open();
       return { store, close: () => store.close() };
     });
+
+    if (name === 'radosgw') {
+      permissionsContract(name, { conditions: false }, async () => {
+        const {
+          WALE_S3_ENDPOINT = '',
+          AWS_ACCESS_KEY_ID: accessKeyId = '',
+          AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
+          LIMITED_ACCESS_KEY_ID = '',
+        } = environment;
+        const admin = { url: WALE_S3_ENDPOINT.replace('+path', ''), accessKeyId, secretAccessKey };
+        await createBucket(admin, 'my-bucket');
+        return {
+          environment: {
+            WALE_S3_ENDPOINT,
+            AWS_REGION: 'us-east-1',
+            AWS_ACCESS_KEY_ID: LIMITED_ACCESS_KEY_ID,
+            AWS_SECRET_ACCESS_KEY: secretAccessKey,
+          },
+          give: (policy) => putUserPolicy(admin, 'limited', policy),
+          close: async () => undefined,
+        };
+      });
+    }
 
     it('refuses a payload that was changed on its way, in one put and in a part', async () => {
       const endpoint = (environment.WALE_S3_ENDPOINT ?? '').replace('+path', '');

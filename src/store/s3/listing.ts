@@ -1,14 +1,13 @@
-/** Listing and removing objects and incomplete multipart uploads, with the SDK's commands. */
+/** Listing objects, and listing and removing incomplete multipart uploads, with the SDK's commands. */
 import {
   AbortMultipartUploadCommand,
-  DeleteObjectsCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
 } from '@aws-sdk/client-s3';
 import { listedKey } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
-import type { Call, Leftover, ObjectInfo, RemoveFailure } from '../store.ts';
+import type { Call, Leftover, ObjectInfo } from '../store.ts';
 import { S3Error } from './failure.ts';
 import { bucketKey } from './object.ts';
 import type { SdkClient } from './sdk.ts';
@@ -85,28 +84,6 @@ export async function* listUploads(
   }
 }
 
-export async function removeObjects(
-  sdk: SdkClient,
-  settings: S3Settings,
-  keys: readonly string[],
-  { signal }: Call,
-): Promise<RemoveFailure[]> {
-  if (keys.length === 0) return [];
-  const answer = await sdk.send(
-    new DeleteObjectsCommand({
-      Bucket: settings.bucket,
-      Delete: { Quiet: true, Objects: keys.map((key) => ({ Key: bucketKey(settings, key) })) },
-    }),
-    { abortSignal: signal },
-  );
-  return (answer.Errors ?? [])
-    .filter(({ Code }) => Code !== 'NoSuchKey')
-    .map(({ Key, Code, Message }) => ({
-      key: ownKey(settings, '', Key ?? ''),
-      reason: [Code, Message].filter(Boolean).join(': '),
-    }));
-}
-
 /** An upload that is gone already counts as removed. */
 export async function abortUpload(
   sdk: SdkClient,
@@ -129,7 +106,7 @@ function decoded(text: string | undefined, encoding: string | undefined): string
 }
 
 /** Keys outside of what was asked for are none of ours, whatever the store says. */
-function ownKey(settings: S3Settings, prefix: string, key: string): ReturnType<typeof listedKey> {
+export function ownKey(settings: S3Settings, prefix: string, key: string): ReturnType<typeof listedKey> {
   const root = bucketKey(settings, '');
   if (!key.startsWith(root + prefix)) throw strange(`the key "${key}" is not under the prefix asked for`);
   return listedKey(key.slice(root.length));

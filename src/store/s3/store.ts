@@ -40,9 +40,8 @@ export function createS3Store(parts: S3StoreParts): Store {
   const puts = createPuts({ client, settings, retry, head, notes });
   const downloads = createDownloads(client, retry);
   const operator = async () => {
-    const [{ createSdkClient }, { abortUpload, listObjects, listUploads, removeObjects }] = await Promise.all(
-      [import('./sdk.ts'), import('./listing.ts')],
-    );
+    const [{ createSdkClient }, { abortUpload, listObjects, listUploads }, { removeObjects }] =
+      await Promise.all([import('./sdk.ts'), import('./listing.ts'), import('./removal.ts')]);
     const sdk = createSdkClient(client, settings.bucket);
     return { sdk, abortUpload, listObjects, listUploads, removeObjects };
   };

@@ -2,7 +2,8 @@
 import type { Key } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
 import type { S3Client } from './client.ts';
-import { abortUpload, listUploads, removeObjects } from './listing.ts';
+import { abortUpload, listUploads } from './listing.ts';
+import { removeObjects } from './removal.ts';
 import { createSdkClient } from './sdk.ts';
 
 /** How far the clocks of store and host may differ when the age of an object is judged. */
