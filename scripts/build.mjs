@@ -1,30 +1,29 @@
 // Builds dist/: the program as a few CommonJS files (they start faster than ES modules: docs/performance.md), the
-// worker entries, the WebAssembly modules and the licences of what is inside. esbuild can only split ES modules, so it splits first; pack.mjs turns the
-// chunks into CommonJS, dynamic imports into lazy requires.
+// worker entries, the WebAssembly modules and the licences of what is inside. esbuild can only split ES modules, so it
+// splits first; few-files.mjs says where, and turns the chunks into CommonJS, dynamic imports into lazy requires.
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { build } from 'esbuild';
+import { commonJs, fewFiles } from './few-files.mjs';
 import { licenses } from './licenses.mjs';
-import { pack } from './pack.mjs';
 
-const FIRST = ['src/commands/version.ts'];
-// What the WAL verbs need on the file store, and what S3 needs besides.
-const GROUPS = {
-  'wal.cjs': [
-    'src/store/open.ts',
-    'src/store/file-deadline.ts',
-    'src/commands/wal-push.ts',
-    'src/wal/push.ts',
-    'src/commands/wal-fetch.ts',
-    'src/wal/destination.ts',
-    'src/wal/prefetched.ts',
-    'src/wal/download.ts',
-    'src/wal/fetch-ahead.ts',
-  ],
-  's3.cjs': ['src/store/s3/open.ts'],
-};
+/** What every start and the WAL verbs on the file store need: `import()` of these is no seam, they are in main.cjs. */
+const HOT = [
+  'src/commands/version.ts',
+  'src/commands/wal-push.ts',
+  'src/commands/wal-fetch.ts',
+  'src/wal/push.ts',
+  'src/wal/destination.ts',
+  'src/wal/prefetched.ts',
+  'src/wal/download.ts',
+  'src/wal/fetch-ahead.ts',
+  'src/store/open.ts',
+  'src/store/file-deadline.ts',
+];
+/** What S3 needs besides, in one file too. */
+const S3 = 'src/store/s3/open.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -53,9 +52,12 @@ const program = await build({
   format: 'esm',
   splitting: true,
   write: false,
+  plugins: [fewFiles(root, { main: 'src/main.ts', hot: HOT, second: S3 })],
 });
 mkdirSync(staging, { recursive: true });
-for (const [name, code] of await pack(program, FIRST, GROUPS)) writeFileSync(join(staging, name), code);
+for (const [name, code] of await commonJs(program, { 'main.cjs': 'src/main.ts', 's3.cjs': S3 })) {
+  writeFileSync(join(staging, name), code);
+}
 // A worker thread has its own copy of every module, so nothing is gained by sharing chunks with the program.
 const workers = await build({
   ...shared,
