@@ -1,10 +1,16 @@
 #!/bin/sh
 ':' /*
 # Node forgets at its start which signals it was told to ignore, and so would die of the hangup that nohup is there to
-# keep away. The shell still knows; it hands the mask on and becomes the program, which is this very file.
-while read -r name mask; do
-  case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
-done 2>/dev/null </proc/self/status
+# keep away. The shell still knows; it hands the mask on and becomes the program, which is this very file. PostgreSQL
+# starts its commands with no signal ignored, and waits for them.
+case " $* " in
+  *' wal-push '* | *' wal-fetch '*) ;;
+  *)
+    while read -r name mask; do
+      case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
+    done 2>/dev/null </proc/self/status
+    ;;
+esac
 # PostgreSQL takes 1 to 125 of a restore_command for the end of the WAL, and Node ends with 9 when it does not know an
 # option in NODE_OPTIONS: 126 stops the recovery instead. A standby asks again after 1. Above 125 its archiver would end.
 cannot_start() {
@@ -24,35 +30,31 @@ exec node "$0" "$@"
 */;
 
 const { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, realpathSync, statSync } = require('node:fs');
-const Module = require('node:module');
-const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
+// Not required: node:module brings the loader of ES modules along.
+const Module = module.constructor;
+
 /** What main.cjs loads through us. */
-const CACHED = new Set(['./wal.cjs', './s3.cjs']);
+const CACHED = new Set(['./s3.cjs']);
 /** The first line of such a file: a comment with a hash of the rest. */
 const ID_BYTES = 67;
 
 try {
-  start();
+  load(`${findFolder()}/main.cjs`);
 } catch (error) {
   // Node's own status for this is 1, which PostgreSQL takes of a restore_command for the end of the WAL.
   console.error(error);
   process.exit(process.argv.includes('wal-fetch') ? brokenFetchStatus(process.env) : 2);
 }
 
-function start() {
-  const main = findMain();
-  const requireInDist = Module.createRequire(main);
-  load(main, (name) => (CACHED.has(name) ? load(join(dirname(main), name), requireInDist) : requireInDist(name)));
-}
-
-/** Node knows a linked program by its own name, except with --preserve-symlinks-main. */
-function findMain() {
+/** dist/ by its real name, as Node's own loader would find it. */
+function findFolder() {
   try {
-    return require.resolve('../dist/main.cjs');
+    return realpathSync.native(`${__dirname}/../dist`);
   } catch {
-    return require.resolve(join(dirname(realpathSync(__filename)), '../dist/main.cjs'));
+    // Node knows a linked program by its own name, except with --preserve-symlinks-main.
+    return realpathSync.native(`${realpathSync.native(__filename)}/../../dist`);
   }
 }
 
@@ -60,23 +62,26 @@ function findMain() {
  * Loads a file of dist/ from V8's code cache where there is one for this Node and this very build; compiling it anew takes
  * several milliseconds more. The cache lies beside the file; whoever may write there and finds none makes it.
  */
-function load(path, requireThere) {
+function load(path) {
   const known = require.cache[path];
   if (known !== undefined) return known.exports;
+  const folder = path.slice(0, path.lastIndexOf('/'));
   const cachePath = `${path.slice(0, -4)}-${process.version}-${process.arch}.cache`;
-  const source = readFileSync(path, 'latin1');
+  const bytes = readWhole(path);
+  const source = bytes.latin1Slice(0, bytes.length);
   const id = source.slice(0, ID_BYTES);
   const wrapped = `(function(exports,require,module,__filename,__dirname){${source}\n})`;
   const cachedData = readCache(cachePath, id, path);
   const script =
     cachedData === undefined
-      ? require(join(dirname(path), '../bin/code-cache.cjs')).makeCache({ path, wrapped, cachePath, id })
+      ? require(`${folder}/../bin/code-cache.cjs`).makeCache({ path, wrapped, cachePath, id })
       : new Script(wrapped, { filename: path, cachedData });
   // As Node's own loader would do it: other files of the program ask for main.cjs and must get this one.
   const loaded = new Module(path, module);
   loaded.filename = path;
   require.cache[path] = loaded;
-  script.runInThisContext()(loaded.exports, requireThere, loaded, path, dirname(path));
+  const requireHere = (name) => (CACHED.has(name) ? load(`${folder}/${name.slice(2)}`) : loaded.require(name));
+  script.runInThisContext()(loaded.exports, requireHere, loaded, path, folder);
   loaded.loaded = true;
   return loaded.exports;
 }
@@ -88,7 +93,7 @@ function load(path, requireThere) {
 function readCache(path, id, program) {
   let bytes;
   try {
-    bytes = readTrusted(path, program);
+    bytes = readWhole(path, (stat) => isTrusted(stat, program));
   } catch {
     return undefined;
   }
@@ -99,14 +104,17 @@ function readCache(path, id, program) {
 }
 
 /** The cache is code: nobody may have written it who could not have written the program, or be us. */
-function readTrusted(path, program) {
+function isTrusted({ uid, mode }, program) {
+  return (mode & 0o022) === 0 && (uid === 0 || uid === process.geteuid() || uid === statSync(program).uid);
+}
+
+function readWhole(path, isWanted = () => true) {
   const descriptor = openSync(path);
   try {
-    const { uid, mode, size } = fstatSync(descriptor);
-    const isOurs = uid === 0 || uid === process.geteuid() || uid === statSync(program).uid;
-    if (!isOurs || (mode & 0o022) !== 0) throw new Error('not to be trusted');
-    const bytes = Buffer.allocUnsafeSlow(size);
-    if (readSync(descriptor, bytes) !== size) throw new Error('not read whole');
+    const stat = fstatSync(descriptor);
+    if (!isWanted(stat)) throw new Error('not to be trusted');
+    const bytes = Buffer.allocUnsafeSlow(stat.size);
+    if (readSync(descriptor, bytes) !== stat.size) throw new Error('not read whole');
     return bytes;
   } finally {
     closeSync(descriptor);

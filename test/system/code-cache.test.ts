@@ -68,7 +68,7 @@ describe('the code cache', () => {
     expect(statSync(cachePath())).toMatchObject({ ino, mtimeMs });
   });
 
-  test('of the WAL verbs is a second one', () => {
+  test('serves the WAL verbs too', () => {
     const file = join(folder, '00000002.history');
     writeFileSync(file, '1\t0/5000000\tno reason\n');
     const program = join(folder, 'bin', 'wal-e.cjs');
@@ -78,9 +78,7 @@ describe('the code cache', () => {
       });
       expect(status).toBe(0);
     }
-    expect(caches()).toEqual(
-      ['main', 'wal'].map((name) => `${name}-${process.version}-${process.arch}.cache`),
-    );
+    expect(isAccepted(readFileSync(cachePath()))).toBe(true);
   });
 
   test('can be read by whoever can read the program, whatever the umask was', () => {
