@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
+import { ChunkReader, createChunkRing } from './chunk-ring.ts';
 import type { PackedPart, PageRules, PartOrder, WorkerReport, WorkerSetup } from './part-protocol.ts';
 import { createRateLimit } from './rate-limit.ts';
 
@@ -19,7 +20,7 @@ export interface PartPoolOptions {
 }
 
 export interface PackingPart {
-  /** The lzop file; to be read once, to its end. The chunks are the reader's. */
+  /** The lzop file; to be read once, to its end. A chunk is the reader's until it asks for the next. */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Known when `chunks` ended. */
   packed(): PackedPart;
@@ -34,8 +35,6 @@ export interface PartPool {
   close(): Promise<void>;
 }
 
-/** Chunks of a megabyte that a worker may be ahead. */
-const CREDIT = 4;
 /**
  * A worker holds the list of one part's members and little else. Left to itself, V8 lets the garbage of many small
  * files pile up to some fifty megabytes in each.
@@ -54,7 +53,7 @@ export function createPartPool(options: PartPoolOptions): PartPool {
 
 class Pool implements PartPool {
   readonly #options: PartPoolOptions;
-  readonly #setup: Omit<WorkerSetup, 'credit'>;
+  readonly #setup: Omit<WorkerSetup, 'ring'>;
   readonly #all: PartWorker[] = [];
   readonly #idle: PartWorker[] = [];
   /** Called when a worker became idle. */
@@ -131,15 +130,16 @@ class Pool implements PartPool {
 }
 
 class PartWorker {
-  readonly #credit = new Int32Array(new SharedArrayBuffer(4));
+  readonly #chunks: ChunkReader;
   readonly #thread: Worker;
   readonly #reports: WorkerReport[] = [];
   #failure: unknown;
   #wake: () => void = () => undefined;
 
-  constructor(setup: Omit<WorkerSetup, 'credit'>) {
-    this.#credit[0] = CREDIT;
-    const workerData: WorkerSetup = { ...setup, credit: this.#credit.buffer as SharedArrayBuffer };
+  constructor(setup: Omit<WorkerSetup, 'ring'>) {
+    const ring = createChunkRing();
+    this.#chunks = new ChunkReader(ring);
+    const workerData: WorkerSetup = { ...setup, ring };
     this.#thread = new Worker(programFile('partition.worker.cjs'), { workerData, resourceLimits: HEAP });
     this.#thread.on('message', (report: WorkerReport) => {
       this.#reports.push(report);
@@ -160,9 +160,8 @@ class PartWorker {
         const report = await this.#next(own);
         if (report.kind === 'packed') return report.part;
         if (report.kind === 'failed') throw new UserError(report.message, report);
-        yield report.chunk;
-        Atomics.add(this.#credit, 0, 1);
-        Atomics.notify(this.#credit, 0);
+        yield this.#chunks.take(report.bytes);
+        this.#chunks.done();
       }
     } finally {
       own.removeEventListener('abort', aborted);
@@ -171,7 +170,7 @@ class PartWorker {
 
   /** Nobody takes what it makes. */
   isHeldUp(): boolean {
-    return Atomics.load(this.#credit, 0) <= 0;
+    return this.#chunks.isFull();
   }
 
   async end(): Promise<void> {

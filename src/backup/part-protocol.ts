@@ -1,5 +1,6 @@
 /** What the main thread and the worker that makes parts say to one another. */
 import type { TarMember } from '../tar/header.ts';
+import type { ChunkRing } from './chunk-ring.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** A member and where its bytes come from; size and time are taken again when it is opened. */
@@ -18,8 +19,8 @@ export interface WorkerSetup {
   readonly rateLimit: RateLimit | undefined;
   /** False when the main thread changes the bytes once more (encryption) and hashes them itself. */
   readonly hashed: boolean;
-  /** One 32-bit cell: chunks that may be sent before the main thread took one. */
-  readonly credit: SharedArrayBuffer;
+  /** What the worker's chunks are written into: see `chunk-ring.ts`. */
+  readonly ring: ChunkRing;
   /** One 64-bit cell for all workers: bytes read so far. */
   readonly progress: SharedArrayBuffer;
 }
@@ -58,6 +59,6 @@ export interface PackedPart {
 export const MAX_LISTED_PAGES = 1000;
 
 export type WorkerReport =
-  | { readonly kind: 'chunk'; readonly chunk: Uint8Array }
+  | { readonly kind: 'chunk'; readonly bytes: number }
   | { readonly kind: 'packed'; readonly part: PackedPart }
   | { readonly kind: 'failed'; readonly message: string; readonly detail?: string; readonly hint?: string };

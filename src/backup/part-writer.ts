@@ -7,10 +7,13 @@ import { createHash, type Hash } from 'node:crypto';
 import { LzopEncoder } from '../codec/encoder.ts';
 import { RECORD_BYTES, TAR_BLOCKING_BYTES } from '../tar/header.ts';
 
-const CHUNK_BYTES = 1024 * 1024;
-
-/** Takes a chunk for good: its memory is the receiver's. May block until there is room for it. */
-export type ChunkSink = (chunk: Uint8Array<ArrayBuffer>) => void;
+/** Where the chunks go. */
+export interface ChunkSink {
+  /** What to fill: the same until it is sent, and larger than a compressed block. May block until there is some. */
+  room(): Uint8Array;
+  /** The first `bytes` of it are filled; it is the receiver's now. */
+  send(bytes: number): void;
+}
 
 export interface WrittenPart {
   /** Bytes of the lzop file. */
@@ -26,7 +29,6 @@ export class PartWriter {
   readonly #hash: Hash | undefined;
   #filled = 0;
   #plainBytes = 0;
-  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   #chunkFilled = 0;
   #size = 0;
 
@@ -90,17 +92,15 @@ export class PartWriter {
   }
 
   #put(packed: Uint8Array): void {
-    if (this.#chunkFilled + packed.length > CHUNK_BYTES) this.#send();
-    this.#chunk.set(packed, this.#chunkFilled);
+    if (this.#chunkFilled + packed.length > this.#sink.room().length) this.#send();
+    this.#sink.room().set(packed, this.#chunkFilled);
     this.#chunkFilled += packed.length;
   }
 
   #send(): void {
-    const chunk = this.#chunk.subarray(0, this.#chunkFilled);
-    this.#hash?.update(chunk);
-    this.#size += chunk.length;
-    this.#sink(chunk);
-    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.#hash?.update(this.#sink.room().subarray(0, this.#chunkFilled));
+    this.#size += this.#chunkFilled;
+    this.#sink.send(this.#chunkFilled);
     this.#chunkFilled = 0;
   }
 }

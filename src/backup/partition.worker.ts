@@ -1,26 +1,28 @@
 /** Entry of the worker threads that make the parts of a base backup. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
+import { ChunkWriter } from './chunk-ring.ts';
 import { packPart } from './pack-part.ts';
 import type { PartOrder, WorkerReport, WorkerSetup } from './part-protocol.ts';
 import { book, pause } from './rate-limit.ts';
 
-const { pages, hashed, rateLimit, ...cells } = workerData as WorkerSetup;
-const credit = new Int32Array(cells.credit);
-const progress = new BigInt64Array(cells.progress);
+const { pages, hashed, rateLimit, ...shared } = workerData as WorkerSetup;
+const chunks = new ChunkWriter(shared.ring);
+const progress = new BigInt64Array(shared.progress);
 const port = parentPort;
 if (port === null) throw new Error('this file is the entry of a worker thread');
 
-function send(report: WorkerReport, transfer: ArrayBuffer[] = []): void {
-  port?.postMessage(report, transfer);
+function send(report: WorkerReport): void {
+  port?.postMessage(report);
 }
 
-/** Blocks while the main thread has as many chunks in hand as it wants. */
-function sendChunk(chunk: Uint8Array<ArrayBuffer>): void {
-  while (Atomics.load(credit, 0) <= 0) Atomics.wait(credit, 0, 0);
-  Atomics.sub(credit, 0, 1);
-  send({ kind: 'chunk', chunk }, [chunk.buffer]);
-}
+const sink = {
+  room: () => chunks.slot(),
+  send(bytes: number) {
+    send({ kind: 'chunk', bytes });
+    chunks.sent();
+  },
+};
 
 function countRead(bytes: number): void {
   Atomics.add(progress, 0, BigInt(bytes));
@@ -29,7 +31,7 @@ function countRead(bytes: number): void {
 
 port.on('message', (order: PartOrder) => {
   try {
-    send({ kind: 'packed', part: packPart(order, { pages, hashed, sink: sendChunk, read: countRead }) });
+    send({ kind: 'packed', part: packPart(order, { pages, hashed, sink, read: countRead }) });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const { message, detail, hint } = error;

@@ -66,7 +66,7 @@ export class PartUploads {
     const packing = await pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
     const plain = this.#counted(packing.chunks);
     const stored =
-      gpgKeyId === undefined ? undefined : new Hashed(encrypt(plain, { keyId: gpgKeyId, signal }));
+      gpgKeyId === undefined ? undefined : new Hashed(encrypt(copies(plain), { keyId: gpgKeyId, signal }));
     const key = partKey(backup, number);
     const url = urlOf(store, key);
     progress.note('begin uploading a base backup volume', { detail: `Uploading to "${url}".` });
@@ -111,6 +111,11 @@ export class PartUploads {
     this.#options.progress.add(read - this.#readBefore);
     this.#readBefore = read;
   }
+}
+
+/** For a reader that may keep chunks for longer than the next one takes. */
+async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield Buffer.from(chunk);
 }
 
 class Hashed {

@@ -10,7 +10,10 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
-/** Bytes in memory (kept unchanged by the caller until the put settles, so that it can be repeated), or a stream of unknown length. */
+/**
+ * Bytes in memory (kept unchanged by the caller until the put settles, so that it can be repeated), or a stream of
+ * unknown length, whose chunks are the store's only until it asks for the next: their memory may be used again then.
+ */
 export type Body = readonly Uint8Array[] | AsyncIterable<Uint8Array>;
 
 export interface PutOptions extends Call {

@@ -8,6 +8,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { packPart } from '../../src/backup/pack-part.ts';
 import type { PackedPart, PageRules, PartMember } from '../../src/backup/part-protocol.ts';
 import { UserError } from '../../src/errors.ts';
+import { createCollectingSink } from '../harness/chunk-sink.ts';
 import { decompress, hasLzop, lzop } from '../harness/lzop.ts';
 import { seededBytes } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
@@ -33,12 +34,12 @@ interface Options {
 }
 
 async function pack(members: readonly PartMember[], { pages, read }: Options = {}): Promise<Packed> {
-  const chunks: Uint8Array[] = [];
+  const sink = createCollectingSink();
   const part = packPart(
     { members, mtimeSeconds: 1_700_000_000 },
-    { pages, hashed: true, sink: (chunk) => chunks.push(chunk), read: () => read?.() },
+    { pages, hashed: true, sink, read: () => read?.() },
   );
-  const object = Buffer.concat(chunks);
+  const object = sink.object();
   return { ...part, object, files: await untar(decompress(object)) };
 }
 
@@ -111,13 +112,12 @@ describe('a part', () => {
     ['badly', seededBytes(4_000_000, 7)],
     ['well', new Uint8Array(40_000_000)],
   ])('goes out in chunks of at most a megabyte when it compresses %s', (_, content) => {
-    const lengths: number[] = [];
-    const sink = (chunk: Uint8Array) => lengths.push(chunk.length);
+    const sink = createCollectingSink();
     packPart(
       { members: [member('f', content)], mtimeSeconds: 0 },
       { pages: undefined, hashed: false, read: () => undefined, sink },
     );
-    expect(Math.max(...lengths)).toBeLessThanOrEqual(1024 * 1024);
+    expect(Math.max(...sink.chunks.map(({ length }) => length))).toBeLessThanOrEqual(1024 * 1024);
   });
 });
 
@@ -165,7 +165,7 @@ describe('a file in motion', () => {
 
   it('is told from an I/O error, which ends the part and names the file', () => {
     symlinkSync(pathOf('loop'), pathOf('loop'));
-    const options = { pages: undefined, hashed: false, sink: () => undefined, read: () => undefined };
+    const options = { pages: undefined, hashed: false, sink: createCollectingSink(), read: () => undefined };
     const packing = () => packPart({ members: [member('loop')], mtimeSeconds: 0 }, options);
     expect(packing).toThrow(UserError);
     expect(packing).toThrow('could not read a file of the cluster');

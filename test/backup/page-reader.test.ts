@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { packPart } from '../../src/backup/pack-part.ts';
+import { createCollectingSink } from '../harness/chunk-sink.ts';
 import { decompress } from '../harness/lzop.ts';
 import { createScratch } from '../harness/scratch.ts';
 
@@ -25,20 +26,20 @@ afterEach(() => closeSync(file));
 async function pack(...pauses: (() => void)[]) {
   const owner = { mode: 0o600, uid: 0, gid: 0, userName: '', groupName: '', mtimeMs: 0 };
   const member = { ...owner, kind: 'file', name: 'base/5/16384', path, size: 0 } as const;
-  const chunks: Uint8Array[] = [];
+  const sink = createCollectingSink();
   let waited = 0;
   const { unsoundPages, shortened } = packPart(
     { members: [member], mtimeSeconds: 0 },
     {
       pages: { pageBytes: PAGE, segmentBlocks: 131072 },
       hashed: false,
-      sink: (chunk) => chunks.push(chunk),
+      sink,
       read: () => undefined,
       wait: () => pauses[waited++]?.(),
     },
   );
   const content: Uint8Array[] = [];
-  for await (const entry of Readable.from([decompress(Buffer.concat(chunks))]).pipe(extract())) {
+  for await (const entry of Readable.from([decompress(sink.object())]).pipe(extract())) {
     for await (const chunk of entry) content.push(chunk as Uint8Array);
   }
   return { content: Buffer.concat(content), unsound: unsoundPages, waited, shortened };

@@ -53,6 +53,16 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(hash(await contents(await store.get(key, call)))).toBe(hash(Buffer.concat(chunks)));
       });
 
+      it.each([3, 45])(
+        'takes from a stream what is in its memory until the next is asked for: %i chunks',
+        async (count) => {
+          const key = newKey();
+          const chunks = Array.from({ length: count }, (_, i) => seededBytes(256 * 1024 + i, i));
+          expect(await store.put(key, reusing(chunks), createOnly)).toBe('stored');
+          expect(hash(await contents(await store.get(key, call)))).toBe(hash(Buffer.concat(chunks)));
+        },
+      );
+
       it('puts an empty stream as an empty object', async () => {
         const key = newKey();
         await store.put(key, streamOf([]), createOnly);
@@ -193,6 +203,16 @@ async function leftovers(store: Store): Promise<string[]> {
   const all: string[] = [];
   for await (const page of store.leftovers('', call)) all.push(...page.map((leftover) => leftover.key));
   return all;
+}
+
+/** All chunks come in the same memory. */
+async function* reusing(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  const memory = Buffer.alloc(Math.max(...chunks.map(({ length }) => length)));
+  for (const chunk of chunks) {
+    memory.set(chunk);
+    yield memory.subarray(0, chunk.length);
+    memory.fill(0xff);
+  }
 }
 
 async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -37,7 +37,7 @@ export class MemoryStore implements Store {
     signal.throwIfAborted();
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) {
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk));
       signal.throwIfAborted();
     }
     if (createOnly && this.objects.has(key)) return 'exists' as const;

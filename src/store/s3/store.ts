@@ -123,7 +123,7 @@ async function putStream(
 ): Promise<PutResult> {
   const { partBytes, putMultipart } = await import('./multipart.ts');
   const { abortableStream } = await import('./abortable-stream.ts');
-  const { bytes: source } = abortableStream(body, options.signal);
+  const { bytes: source } = abortableStream(copies(body), options.signal);
   const limit = partBytes(options.expectedBytes);
   const first: Uint8Array[] = [];
   let length = 0;
@@ -150,6 +150,11 @@ async function mayReplace(
   const seen = await puts.presence(key, signal);
   if (seen !== 'hidden' || settings.endpoint === undefined) return seen === 'present';
   return (await head(key, signal)) !== undefined;
+}
+
+/** Parts are put together from chunks, which are the store's only until it asks for the next. */
+async function* copies(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) yield Buffer.from(chunk);
 }
 
 async function* rejoined(first: Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
