@@ -57,6 +57,8 @@ export interface OwnFacts {
   readonly offline: boolean;
   readonly dataChecksums: boolean;
   readonly parts: readonly PartFact[];
+  /** Oid -> bytes of its files, of the sum of all; undefined in backups of versions that did not write it. */
+  readonly tablespaceBytes?: ReadonlyMap<string, number> | undefined;
   /** At most 1000 are listed; the count is complete. */
   readonly damagedPages: readonly DamagedPage[];
   readonly damagedPageCount: number;
@@ -101,8 +103,13 @@ export function writeSentinel(sentinel: Sentinel): string {
     expanded_size_bytes: sentinel.expandedSizeBytes,
   };
   if (sentinel.spec !== undefined) fields.spec = specFields(sentinel.spec);
-  if (sentinel.own !== undefined) fields[OWN_KEY] = sentinel.own;
+  if (sentinel.own !== undefined) fields[OWN_KEY] = ownFields(sentinel.own);
   return pythonJson(fields);
+}
+
+function ownFields({ tablespaceBytes, ...rest }: OwnFacts): Record<string, unknown> {
+  if (tablespaceBytes === undefined) return rest;
+  return { ...rest, tablespaceBytes: [...tablespaceBytes].map(([oid, bytes]) => ({ oid, bytes })) };
 }
 
 function specFields(spec: BackupSpec): Record<string, unknown> {
@@ -199,6 +206,7 @@ function parseOwnFacts(fields: JsonFields): OwnFacts {
     offline: fields.boolean('offline'),
     dataChecksums: fields.boolean('dataChecksums'),
     parts: parseParts(fields),
+    tablespaceBytes: parseTablespaceBytes(fields),
     damagedPages: fields.objects('damagedPages', MAX_DAMAGED_PAGES).map(parseDamagedPage),
     damagedPageCount: fields.integer('damagedPageCount'),
     hostname: fields.text('hostname', SHORT_TEXT, 'a short text'),
@@ -221,6 +229,12 @@ function parsePart(fields: JsonFields): PartFact {
     members: fields.integer('members'),
     expandedSize: fields.integer('expandedSize'),
   };
+}
+
+function parseTablespaceBytes(fields: JsonFields): ReadonlyMap<string, number> | undefined {
+  if (!fields.has('tablespaceBytes')) return undefined;
+  const entries = fields.objects('tablespaceBytes', MAX_TABLESPACES);
+  return new Map(entries.map((entry) => [entry.text('oid', OID, 'an oid'), entry.integer('bytes')]));
 }
 
 function parseDamagedPage(fields: JsonFields): DamagedPage {

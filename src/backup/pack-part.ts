@@ -18,6 +18,8 @@ import {
 } from './part-protocol.ts';
 import { type ChunkSink, PartWriter } from './part-writer.ts';
 
+const TABLESPACE_MEMBER = /^pg_tblspc\/(\d+)\//;
+
 export interface PackOptions {
   readonly pages: PageRules | undefined;
   readonly hashed: boolean;
@@ -41,6 +43,7 @@ class Packing {
   #unsoundCount = 0;
   #members = 0;
   #expandedSize = 0;
+  readonly #tablespaceBytes = new Map<string, number>();
   #vanished = 0;
   #shortened = 0;
 
@@ -64,6 +67,7 @@ class Packing {
       ...this.#writer.end(),
       members: this.#members,
       expandedSize: this.#expandedSize,
+      tablespaceBytes: this.#tablespaceBytes,
       vanished: this.#vanished,
       shortened: this.#shortened,
       unsoundPages: this.#unsound,
@@ -86,6 +90,9 @@ class Packing {
     this.#writer.write(tarHeader(member));
     this.#members += 1;
     this.#expandedSize += member.size;
+    const oid = TABLESPACE_MEMBER.exec(member.name)?.[1];
+    if (oid !== undefined)
+      this.#tablespaceBytes.set(oid, (this.#tablespaceBytes.get(oid) ?? 0) + member.size);
   }
 
   #packFile(member: PartMember, path: string): void {

@@ -48,6 +48,8 @@ export interface PackedPart {
   /** Members that are in it, and the sum of their sizes. */
   readonly members: number;
   readonly expandedSize: number;
+  /** Oid of a tablespace -> what of the sum is its files'. */
+  readonly tablespaceBytes: ReadonlyMap<string, number>;
   readonly vanished: number;
   /** Files that became shorter while they were read, and were filled up with zeros. */
   readonly shortened: number;

@@ -172,7 +172,7 @@ class Push {
     this.#stopOnDamage(damaged.pages);
     progress.end();
     await this.#checkWal(end);
-    const own = this.#ownFacts(uploads, start, end, damaged);
+    const own = this.#ownFacts(uploads, tablespaces, start, end, damaged);
     const expandedSizeBytes = parts.reduce((sum, part) => sum + part.expandedSize, 0);
     const sentinel = writeSentinel({
       stopSegment: end.lastSegment,
@@ -228,6 +228,7 @@ class Push {
 
   #ownFacts(
     uploads: PartUploads,
+    tablespaces: readonly ClusterTablespace[],
     start: BackupStart,
     end: BackupEnd,
     damaged: { pages: readonly DamagedPage[]; count: number },
@@ -249,6 +250,7 @@ class Push {
       offline: source.offline,
       dataChecksums: control.dataChecksums,
       parts: uploads.parts,
+      tablespaceBytes: new Map(tablespaces.map(({ oid }) => [oid, uploads.tablespaceBytes.get(oid) ?? 0])),
       damagedPages: damaged.pages,
       damagedPageCount: damaged.count,
       hostname: hostname(),

@@ -27,6 +27,7 @@ export class PartUploads {
   readonly #options: UploadOptions;
   readonly #parts = new Map<number, PartFact>();
   readonly #unsound: UnsoundPage[] = [];
+  readonly #tablespaceBytes = new Map<string, number>();
   #unsoundCount = 0;
   #readBefore = 0;
   #lastNumber = -1;
@@ -40,6 +41,11 @@ export class PartUploads {
   /** Ascending. */
   get parts(): PartFact[] {
     return [...this.#parts.values()].sort((a, b) => a.number - b.number);
+  }
+
+  /** Oid -> bytes of its files, so far. */
+  get tablespaceBytes(): ReadonlyMap<string, number> {
+    return this.#tablespaceBytes;
   }
 
   get unsoundPages(): readonly UnsoundPage[] {
@@ -90,7 +96,10 @@ export class PartUploads {
     progress.partDone(`Uploaded "${url}", ${size} bytes.`);
   }
 
-  #remember({ vanished, shortened, unsoundPages, unsoundPageCount }: PackedPart): void {
+  #remember(packed: PackedPart): void {
+    const { vanished, shortened, unsoundPages, unsoundPageCount, tablespaceBytes } = packed;
+    for (const [oid, bytes] of tablespaceBytes)
+      this.#tablespaceBytes.set(oid, (this.#tablespaceBytes.get(oid) ?? 0) + bytes);
     this.vanished += vanished;
     this.shortened += shortened;
     this.#unsoundCount += unsoundPageCount;

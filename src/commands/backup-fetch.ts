@@ -39,7 +39,7 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   const target = await checkTarget(wishes);
   const store = await context.openStore();
   const backup = await chooseBackup(store, args.backupName, recovery.target, { signal });
-  const plan = await makePlan(backup, target, wishes);
+  const plan = await makePlan(backup, target, wishes, { signal });
   const wal = await checkWal(store, backup, recovery.target, { log, signal, follows: args.recoveryConf });
   if (args.dryRun) {
     await context.print(describePlan(plan, wal));

@@ -1,5 +1,6 @@
 /** A plan in words, for --dry-run. */
 import { formatBytes } from '../progress.ts';
+import { isComplete } from './marker.ts';
 import type { Plan } from './plan.ts';
 
 export function describePlan(plan: Plan, recovery: readonly string[]): string {
@@ -14,7 +15,9 @@ export function describePlan(plan: Plan, recovery: readonly string[]): string {
     `parts        ${parts.length}, ${formatBytes(packed)} in the store, ${formatBytes(sentinel.expandedSizeBytes)} restored`,
     ...(resumed === undefined
       ? []
-      : [`resumed      ${resumed.parts.size} parts are there already, ${formatBytes(bytesLeft)} are left`]),
+      : [
+          `resumed      ${parts.filter((part) => isComplete(resumed, part)).length} parts are there already, ${formatBytes(bytesLeft)} are left`,
+        ]),
     `directory    ${target.directory}`,
     ...tablespaces.map(
       ({ oid, location, source }) =>

@@ -11,12 +11,13 @@ import { type Store, urlOf } from '../store/store.ts';
 import type { Extracted } from '../tar/extract.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { connect, putControlFileInPlace } from './finish.ts';
-import { type Marker, removeMarker, writeMarker } from './marker.ts';
+import { isComplete, type Marker, removeMarker, writeMarker } from './marker.ts';
 import { CONTROL_FILE, MARKER_FILE, STAGED_CONTROL_FILE } from './members.ts';
 import { giveTo, type Owner, ownerOf } from './owned-file.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { fetchParts } from './part-fetches.ts';
 import type { Plan } from './plan.ts';
+import { countFiles } from './restored-files.ts';
 import { ifThere } from './target.ts';
 
 /** Of one backup alone: the server would start from wherever another one's say. */
@@ -43,7 +44,7 @@ export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
     log: call.log,
     verb: 'restored',
     totalBytes: plan.bytesLeft,
-    totalParts: plan.parts.length - marker.parts.size,
+    totalParts: plan.parts.filter((part) => !isComplete(marker, part)).length,
     terminal: process.stderr,
     now: () => performance.now(),
   });
@@ -126,10 +127,11 @@ async function extractParts(
 ): Promise<Marker> {
   const { store, log, signal } = call;
   const { directory } = plan.target;
-  const left = plan.parts.filter(({ number, size }) => begun.parts.get(number) !== size);
+  const left = plan.parts.filter((part) => !isComplete(begun, part));
   // By the clock of the file system: everything older than the marker was there before.
   const { ctimeMs: startedMs } = await stat(join(directory, MARKER_FILE));
   let marker = begun;
+  let repeated = plan.resumed !== undefined;
   await fetchParts(left, {
     store,
     log,
@@ -144,6 +146,9 @@ async function extractParts(
       });
     },
     onPlain: (bytes) => progress.add(bytes),
+    onRepeat: () => {
+      repeated = true;
+    },
     place: {
       root: directory,
       mounts: mountsOf(plan),
@@ -157,7 +162,27 @@ async function extractParts(
       progress.partDone(`${urlOf(store, part.key)}: ${extracted.members} members.`);
     },
   });
+  if (repeated) await refuseSharedNames(plan, marker, signal);
   return marker;
+}
+
+/**
+ * A name in two parts is found when the second is written, unless what lies there may be the part's own, of an attempt
+ * that failed. Then it shows in the number of files.
+ */
+async function refuseSharedNames(plan: Plan, { parts }: Marker, signal: AbortSignal): Promise<void> {
+  const { directory, walLinks } = plan.target;
+  const outside = plan.tablespaces.filter(({ inside }) => !inside).map(({ location }) => location);
+  // The marker is no member.
+  let found = -1;
+  for (const place of [directory, ...walLinks.values(), ...outside])
+    found += (await countFiles(place, { sized: false, signal })).files;
+  const members = [...parts.values()].reduce((sum, { files }) => sum + files, 0);
+  if (found >= members) return;
+  throw new DataError('the base backup holds a file twice, and only one of them can be right', {
+    detail: `The parts of "${plan.backup.name}" hold ${members} files, of which ${found} are there.`,
+    hint: 'Restore into an empty directory: then the name is told.',
+  });
 }
 
 /** `S3 key is …` as the original says it: with the prefix, without the bucket. */
@@ -174,10 +199,10 @@ function mountsOf({ target, tablespaces }: Plan): ReadonlyMap<string, string> {
   ]);
 }
 
-function withPart(marker: Marker, { number, size }: PartToFetch, { links }: Extracted): Marker {
+function withPart(marker: Marker, { number, size, mark }: PartToFetch, { files, links }: Extracted): Marker {
   return {
     ...marker,
-    parts: new Map([...marker.parts, [number, size]]),
+    parts: new Map([...marker.parts, [number, { size, mark, files }]]),
     links: [...marker.links, ...links.map(({ path, target }) => ({ path, target }))],
   };
 }

@@ -1,27 +1,52 @@
-/** Whether what is to be restored fits, asked before anything is written. */
+/** Whether what is to be restored fits, asked before anything is written: each file system for what goes there. */
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
 import { formatBytes } from '../progress.ts';
 import { ifThere } from './target.ts';
 
-/**
- * Throws UserError when the file systems of these directories (they need not exist yet) together have less room than
- * `bytes`. Which tablespace needs how much, an archive does not tell.
- */
-export async function checkFreeSpace(directories: readonly string[], bytes: number): Promise<void> {
-  const devices = new Map<number, { readonly path: string; readonly free: number }>();
-  for (const directory of directories) {
+/** A place and what is still to be written there. It need not exist yet. */
+export interface Demand {
+  readonly directory: string;
+  /** undefined: how much of the whole goes there, the archive does not tell. */
+  readonly bytes: number | undefined;
+}
+
+interface Room {
+  readonly path: string;
+  readonly free: number;
+  needed: number;
+}
+
+/** Throws UserError when a file system has too little room for its demands, or all of them together for `totalBytes`. */
+export async function checkFreeSpace(demands: readonly Demand[], totalBytes: number): Promise<void> {
+  const devices = new Map<number, Room>();
+  for (const { directory, bytes } of demands) {
     const path = await nearest(directory);
-    const [{ dev }, { bavail, bsize }] = [await stat(path), await statfs(path)];
-    devices.set(dev, { path, free: bavail * bsize });
+    const { dev } = await stat(path);
+    const room = devices.get(dev) ?? { path, free: await freeBytes(path), needed: 0 };
+    room.needed += bytes ?? 0;
+    devices.set(dev, room);
   }
   const rooms = [...devices.values()];
-  const free = rooms.reduce((sum, room) => sum + room.free, 0);
-  if (free >= bytes) return;
-  const found = rooms.map(({ path, free: room }) => `${formatBytes(room)} at "${path}"`).join(', ');
-  throw new UserError('not enough free space for the restore', {
-    detail: `The backup needs ${formatBytes(bytes)} (${bytes} bytes); free are ${found}.`,
+  const full = rooms.find(({ free, needed }) => needed > free);
+  if (full !== undefined)
+    throw notEnough(
+      `What goes to "${full.path}" needs ${formatBytes(full.needed)} (${full.needed} bytes); free there are ${formatBytes(full.free)}.`,
+    );
+  if (rooms.reduce((sum, { free }) => sum + free, 0) >= totalBytes) return;
+  const found = rooms.map(({ path, free }) => `${formatBytes(free)} at "${path}"`).join(', ');
+  throw notEnough(`The backup needs ${formatBytes(totalBytes)} (${totalBytes} bytes); free are ${found}.`);
+}
+
+async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
+function notEnough(detail: string): UserError {
+  return new UserError('not enough free space for the restore', {
+    detail,
     hint: 'Make room, or put tablespaces on another file system with --tablespace. --force tries it nevertheless.',
   });
 }

@@ -16,10 +16,23 @@ export interface Marker {
   readonly process: RestoringProcess;
   /** Oid -> absolute directory. */
   readonly tablespaces: ReadonlyMap<string, string>;
-  /** Complete and durable: number -> bytes of the object. */
-  readonly parts: ReadonlyMap<number, number>;
+  /** Complete and durable, by number. */
+  readonly parts: ReadonlyMap<number, CompletePart>;
   /** Symbolic links of complete parts, made when all parts are. */
   readonly links: readonly MarkedLink[];
+}
+
+export interface CompletePart extends PartIdentity {
+  /** Files among its members. */
+  readonly files: number;
+}
+
+/** What tells whether the object in the store is the one that was restored. */
+export interface PartIdentity {
+  /** Bytes of the object. */
+  readonly size: number;
+  /** Its sha256 as our own sentinel states it; of the original's backups the date of the object. */
+  readonly mark: string;
 }
 
 export interface RestoringProcess {
@@ -46,7 +59,7 @@ export async function writeMarker(directory: string, marker: Marker): Promise<vo
     backup: marker.backup,
     ...marker.process,
     tablespaces: [...marker.tablespaces].map(([oid, location]) => ({ oid, location })),
-    parts: [...marker.parts].map(([number, size]) => ({ number, size })),
+    parts: [...marker.parts].map(([number, part]) => ({ number, ...part })),
     links: marker.links,
   });
   const file = await open(temporary, 'w', 0o600);
@@ -93,13 +106,29 @@ function parseMarker(json: unknown): Marker {
         .map((entry) => [entry.text('oid', ANY, 'a name'), entry.text('location', ANY, 'a path')]),
     ),
     parts: new Map(
-      fields.objects('parts', limit).map((entry) => [entry.integer('number'), entry.integer('size')]),
+      fields.objects('parts', limit).map((entry) => [
+        entry.integer('number'),
+        {
+          size: entry.integer('size'),
+          mark: entry.text('mark', ANY, 'a text'),
+          files: entry.integer('files'),
+        },
+      ]),
     ),
     links: fields.objects('links', limit).map((entry) => ({
       path: entry.text('path', ANY, 'a path'),
       target: entry.text('target', ANY, 'a path'),
     })),
   };
+}
+
+/** Whether the part is there already: the same object, not only one of its number. */
+export function isComplete(
+  marker: Marker,
+  { number, size, mark }: PartIdentity & { readonly number: number },
+): boolean {
+  const done = marker.parts.get(number);
+  return done !== undefined && done.size === size && done.mark === mark;
 }
 
 /** Whether the restore that left this marker is still at work, as far as this machine can tell. */

@@ -16,6 +16,8 @@ export interface PartToFetch {
   readonly number: number;
   /** Bytes, as listed. */
   readonly size: number;
+  /** Its sha256 or its date (see marker.ts). */
+  readonly mark: string;
   /** What our own sentinel says of it. */
   readonly fact: PartFact | undefined;
 }
@@ -29,6 +31,8 @@ export interface FetchCall {
   readonly resumed: boolean;
   /** Bytes written; negative when a failed attempt is taken back. */
   readonly onPlain: (bytes: number) => void;
+  /** Called before a part is fetched again. */
+  readonly onRepeat: () => void;
 }
 
 const ATTEMPTS = 3;
@@ -48,6 +52,7 @@ export async function fetchPart(part: PartToFetch, call: FetchCall): Promise<Ext
       if (!mayHelpToRepeat(error)) throw named(part, call.store, error);
       if (attempt === ATTEMPTS) throw gaveUp(part, call.store, error);
       call.onPlain(-written);
+      call.onRepeat();
       call.log.warning('fetching a part again', {
         detail: `${urlOf(call.store, part.key)}: ${describe(error)}`,
         hint: `This was attempt ${attempt} of ${ATTEMPTS}.`,

@@ -3,10 +3,12 @@ import type { KnownBackup } from '../archive/catalog.ts';
 import { type PartProblem, partProblems } from '../archive/restorability.ts';
 import type { Sentinel } from '../archive/sentinel.ts';
 import { DataError, UserError } from '../errors.ts';
-import { checkFreeSpace } from './free-space.ts';
-import { isRestoring, type Marker } from './marker.ts';
+import type { Call } from '../store/store.ts';
+import { checkFreeSpace, type Demand } from './free-space.ts';
+import { isComplete, isRestoring, type Marker } from './marker.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { readRestoreSpec } from './restore-spec.ts';
+import { countFiles } from './restored-files.ts';
 import {
   checkLocations,
   type PlacedTablespace,
@@ -45,7 +47,12 @@ export async function checkTarget(wishes: PlanWishes): Promise<Target> {
   return target;
 }
 
-export async function makePlan(backup: KnownBackup, target: Target, wishes: PlanWishes): Promise<Plan> {
+export async function makePlan(
+  backup: KnownBackup,
+  target: Target,
+  wishes: PlanWishes,
+  call: Call,
+): Promise<Plan> {
   if (backup.reading.kind !== 'read') throw new Error('a plan needs a sentinel');
   const { sentinel } = backup.reading;
   const problems = partProblems(backup);
@@ -54,12 +61,43 @@ export async function makePlan(backup: KnownBackup, target: Target, wishes: Plan
   const resumed = resumable(backup, tablespaces, target, wishes.force);
   await checkLocations(tablespaces, target, resumed !== undefined || wishes.force);
   const parts = partsOf(backup, sentinel);
-  const done = parts.filter(({ number, size }) => resumed?.parts.get(number) === size);
+  const done = parts.filter((part) => resumed !== undefined && isComplete(resumed, part));
   const doneBytes = done.reduce((sum, { fact, size }) => sum + (fact?.expandedSize ?? size), 0);
   const bytesLeft = Math.max(0, sentinel.expandedSizeBytes - doneBytes);
-  const directories = [target.directory, ...tablespaces.map(({ location }) => location)];
-  if (!wishes.force && resumed === undefined) await checkFreeSpace(directories, bytesLeft);
+  if (!wishes.force) await checkRoom(sentinel, target, tablespaces, resumed, call);
   return { backup, sentinel, target, tablespaces, parts, resumed, bytesLeft };
+}
+
+/** What an earlier run has written, also of parts that it did not complete, needs no more room. */
+async function checkRoom(
+  { expandedSizeBytes, own }: Sentinel,
+  { directory }: Target,
+  tablespaces: readonly PlacedTablespace[],
+  resumed: Marker | undefined,
+  call: Call,
+): Promise<void> {
+  const there = async (place: string) =>
+    resumed === undefined ? 0 : (await countFiles(place, { sized: true, ...call })).bytes;
+  const apart = tablespaces.filter(({ inside }) => !inside);
+  const sizes = apart.map(({ oid }) => own?.tablespaceBytes?.get(oid));
+  const known = sizes.filter((bytes) => bytes !== undefined);
+  const isKnown = known.length === sizes.length;
+  const elsewhere = known.reduce((sum, bytes) => sum + bytes, 0);
+  const wholes = [
+    { place: directory, bytes: isKnown ? expandedSizeBytes - elsewhere : undefined },
+    ...apart.map(({ location }, i) => ({ place: location, bytes: isKnown ? sizes[i] : undefined })),
+  ];
+  let left = expandedSizeBytes;
+  const demands: Demand[] = [];
+  for (const { place, bytes } of wholes) {
+    const present = await there(place);
+    left -= present;
+    demands.push({
+      directory: place,
+      bytes: bytes === undefined ? undefined : Math.max(0, bytes - present),
+    });
+  }
+  await checkFreeSpace(demands, Math.max(0, left));
 }
 
 async function tablespaceWishes(sentinel: Sentinel, wishes: PlanWishes): Promise<TablespaceWishes> {
@@ -92,7 +130,10 @@ function resumable(
 function partsOf(backup: KnownBackup, { own }: Sentinel): readonly PartToFetch[] {
   const facts = own === undefined ? undefined : new Map(own.parts.map((fact) => [fact.number, fact]));
   return backup.parts
-    .map(({ key, number, size }) => ({ key, number, size, fact: facts?.get(number) }))
+    .map(({ key, number, size, modified }) => {
+      const fact = facts?.get(number);
+      return { key, number, size, fact, mark: fact?.sha256 ?? modified.toISOString() };
+    })
     .filter(({ fact }) => facts === undefined || fact !== undefined)
     .sort((a, b) => a.number - b.number);
 }

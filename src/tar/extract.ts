@@ -51,6 +51,8 @@ export interface NotedLink {
 
 export interface Extracted {
   readonly members: number;
+  /** Those that are files. */
+  readonly files: number;
   /** Sum of the members' sizes, bytes. */
   readonly bytes: number;
   readonly links: readonly NotedLink[];
@@ -68,6 +70,7 @@ export class Extractor implements MemberSink {
   readonly #syncs = new SyncQueue();
   readonly #links: NotedLink[] = [];
   #members = 0;
+  #files = 0;
   #bytes = 0;
   #file:
     | { readonly descriptor: number; readonly member: Member; readonly owner: Ids | undefined }
@@ -120,7 +123,7 @@ export class Extractor implements MemberSink {
   async finish(): Promise<Extracted> {
     await this.#syncs.drain();
     this.#folders.sync();
-    return { members: this.#members, bytes: this.#bytes, links: this.#links };
+    return { members: this.#members, files: this.#files, bytes: this.#bytes, links: this.#links };
   }
 
   /** After a failure: closes what is open. Resolves when no call on a file is outstanding. */
@@ -137,6 +140,7 @@ export class Extractor implements MemberSink {
     const folder = this.#folders.ensure(base, relative.slice(0, Math.max(0, slash)), owner);
     const path = `${folder}/${relative.slice(slash + 1)}`;
     this.#file = { descriptor: this.#open(path, member), member, owner };
+    this.#files += 1;
   }
 
   #open(bytes: string, member: Member): number {

@@ -96,6 +96,22 @@ describe('a part', () => {
     expect(same(unpacked, content)).toBe(true);
   });
 
+  it('tells how much of it goes to which tablespace', async () => {
+    const content = Buffer.from('12345');
+    const at = (name: string): PartMember => ({ ...OWNER, kind: 'file', name, content, size: 5 });
+    const paths = [
+      'pg_tblspc/16384/PG_14/1',
+      'pg_tblspc/16384/PG_14/2',
+      'pg_tblspc/9/a',
+      'base/pg_tblspc/7/x',
+    ];
+    const { tablespaceBytes } = await pack(paths.map(at));
+    expect([...tablespaceBytes]).toEqual([
+      ['16384', 10],
+      ['9', 5],
+    ]);
+  });
+
   it('without members is an empty tar', async () => {
     const packed = await pack([]);
     expect(packed.files.size).toBe(0);

@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -218,6 +220,35 @@ describe('before a byte is written', () => {
     await storeBackup(store, { parts: [leastMembers()], expandedSizeBytes: 2 ** 52 });
     await expect(fetch()).rejects.toThrow('not enough free space');
     expect(existsSync(data)).toBe(false);
+  });
+
+  it('there is room on each file system for what goes there, as far as the sentinel tells', async () => {
+    const memory = '/dev/shm';
+    const [here, there] = [statfsSync(scratch), existsSync(memory) ? statfsSync(memory) : undefined];
+    if (there === undefined || statSync(memory).dev === statSync(scratch).dev) return;
+    const place = mkdtempSync(join(memory, 'wale-test-'));
+    try {
+      const oid = '16384';
+      const free = there.bavail * there.bsize;
+      const recipe = {
+        parts: [leastMembers()],
+        tablespaces: new Map([[oid, '/source/one']]),
+        expandedSizeBytes: free + 2 ** 20,
+      };
+      if (here.bavail * here.bsize < 2 * free) return;
+      await storeBackup(store, { ...recipe, own: { tablespaceBytes: new Map([[oid, free + 2 ** 20]]) } });
+      const tablespace = [`${oid}=${join(place, 'one')}`];
+      await expect(fetch({ tablespace, dryRun: true })).rejects.toMatchObject({
+        message: 'not enough free space for the restore',
+        detail: expect.stringContaining(`What goes to "${place}" needs`),
+      });
+      await fetch({ tablespace: [`${oid}=${join(scratch, 'one')}`], dryRun: true });
+      // Where nothing is known of tablespaces, only the whole can be too large.
+      await storeBackup(store, recipe);
+      await fetch({ tablespace, dryRun: true });
+    } finally {
+      rmSync(place, { recursive: true });
+    }
   });
 
   it('the command line makes sense', async () => {
@@ -435,14 +466,51 @@ describe('a run that was broken off', () => {
     expect(existsSync(join(data, MARKER))).toBe(false);
   });
 
+  it.each([undefined, false] as const)(
+    'fetches a part again whose object is another one now, of the same size (own facts: %s)',
+    async (own) => {
+      const recipe = (seed: number) => ({
+        parts: [
+          leastMembers(),
+          [file('base/2', seededBytes(700_000, seed))],
+          [file('base/3', seededBytes(9, 3))],
+        ],
+        ...(own === false ? { own } : {}),
+      });
+      const { name, parts } = await storeBackup(store, recipe(2));
+      await storePart(store, name, 2, Buffer.alloc(parts[2]?.length ?? 0));
+      await brokenRestore(fetch({ poolSize: 1 }));
+      await storeBackup(store, recipe(22));
+      await fetch();
+      expect(readFileSync(join(data, 'base/2')).equals(seededBytes(700_000, 22))).toBe(true);
+    },
+  );
+
+  it('finds a file that is in two parts, one of them of the run before', async () => {
+    const twice = {
+      parts: [leastMembers(), [file('base/2', seededBytes(9, 2))], [file('base/2', seededBytes(9, 3))]],
+    };
+    const { name, parts } = await storeBackup(store, twice);
+    await storePart(store, name, 2, Buffer.alloc(parts[2]?.length ?? 0));
+    await brokenRestore(fetch({ poolSize: 1 }));
+    await storeBackup(store, twice);
+    await expect(fetch()).rejects.toMatchObject({
+      message: expect.stringContaining('twice'),
+      detail: expect.stringMatching(/hold 5 files, of which 4 are there/),
+    });
+    await brokenRestore(fetch());
+  });
+
   it('is gone on with from its very last step, when only the marker is left to be removed', async () => {
-    const { name, parts } = await threeParts();
+    const { name, sentinel } = await threeParts();
     await fetch();
     await writeMarker(data, {
       backup: name,
       process: { host: 'another', pid: 1 },
       tablespaces: new Map(),
-      parts: new Map(parts.map(({ length }, number) => [number, length])),
+      parts: new Map(
+        sentinel.own?.parts.map(({ number, size, sha256 }) => [number, { size, mark: sha256, files: 0 }]),
+      ),
       links: [],
     });
     await fetch();

@@ -69,7 +69,7 @@ describe('a target', () => {
       backup: 'base_000000010000000000000003_00000040',
       process: { host: 'db1', pid: 4711 },
       tablespaces: new Map([['16384', '/new']]),
-      parts: new Map([[0, 123]]),
+      parts: new Map([[0, { size: 123, mark: '2026-11-21T07:00:00.000Z', files: 2 }]]),
       links: [{ path: 'a', target: 'b' }],
     };
     await writeMarker(data, marker);

@@ -96,6 +96,7 @@ describe('a backup of a server that is written to', () => {
       link: `pg_tblspc/${oid}`,
     });
     expect(own).toMatchObject({ timeline: 1, offline: false, fromStandby: false, damagedPageCount: 0 });
+    expect(own?.tablespaceBytes?.get(oid)).toBeGreaterThan(1_000_000);
     expect(own?.parts.reduce((sum, part) => sum + part.expandedSize, 0)).toBe(expandedSizeBytes);
     for (const { fact, size, sha256 } of await storedParts(archive, name))
       expect(fact).toMatchObject({ size, sha256 });

@@ -330,6 +330,8 @@ describe.runIf(process.getuid?.() === 0)('a disk that runs full', () => {
         detail: expect.stringMatching(/part_\d+\.tar\.lzo: ENOSPC/),
       });
       expect(existsSync(join(directory, 'global/pg_control'))).toBe(false);
+      const still = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
+      expect(still).toMatchObject({ status: 1, stderr: expect.stringContaining('not enough free space') });
       execFileSync('mount', ['-o', 'remount,size=400m', mount]);
       const again = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
       expect(again.status).toBe(0);
