@@ -19,6 +19,9 @@ export interface DatedBackup<Backup extends BackupHead = KnownBackup> {
 
 const LABELS_AT_ONCE = 16;
 
+/** The clocks of the store and of database hosts may differ by less; by more, one of them was wrong. */
+export const CLOCK_TOLERANCE_MS = 24 * 60 * 60 * 1000;
+
 /** The finish time that the label file among the WAL tells, if there is one and it does. */
 export type LabelTime = (backup: BackupHead) => Promise<Date | undefined>;
 
@@ -55,11 +58,15 @@ export function newestBackup<Backup extends BackupHead>(
   return dated.filter(({ finished }) => until === undefined || finished <= until).at(-1);
 }
 
+/** No backup was finished after its sentinel was stored: what says so had a wrong clock. */
 function dateOf<Backup extends BackupHead>(backup: Backup): DatedBackup<Backup>[] {
   if (backup.sentinel === undefined || backup.reading.kind === 'absent') return [];
+  const { modified } = backup.sentinel;
   const own = backup.reading.kind === 'read' ? backup.reading.sentinel.own : undefined;
-  if (own === undefined) return [{ backup, finished: backup.sentinel.modified, source: 'object' }];
-  return [{ backup, finished: new Date(own.finishTime), source: 'sentinel' }];
+  const stated = own === undefined ? undefined : new Date(own.finishTime);
+  if (stated === undefined || stated.getTime() > modified.getTime() + CLOCK_TOLERANCE_MS)
+    return [{ backup, finished: modified, source: 'object' }];
+  return [{ backup, finished: stated, source: 'sentinel' }];
 }
 
 function byName(a: AnyDated, b: AnyDated): number {
@@ -74,22 +81,43 @@ function byTime(a: AnyDated, b: AnyDated): number {
 export interface Contradiction {
   readonly lower: AnyDated;
   readonly higher: AnyDated;
+  /** Of the lower and of the higher one: when they were finished, or when they were started. */
+  readonly times: readonly [Date, Date];
 }
 
-/** `ascending`: by WAL position. Two times that are both stated by sentinels are facts, and contradict nothing. */
+/** `ascending`: by WAL position. Of two times that are both stated by sentinels each is its own system's matter. */
 function firstContradiction(ascending: readonly AnyDated[]): Contradiction | undefined {
   let newest: AnyDated | undefined;
   let newestUnstated: AnyDated | undefined;
   for (const higher of ascending) {
     const lower = higher.source === 'sentinel' ? newestUnstated : newest;
     if (lower !== undefined && lower.finished > higher.finished && isLower(lower, higher))
-      return { lower, higher };
+      return { lower, higher, times: [lower.finished, higher.finished] };
     if (newest === undefined || higher.finished > newest.finished) newest = higher;
     if (
       higher.source !== 'sentinel' &&
       (newestUnstated === undefined || higher.finished > newestUnstated.finished)
     )
       newestUnstated = higher;
+  }
+  return undefined;
+}
+
+/**
+ * A pair of one system whose sentinels state that the one that starts higher in the WAL started earlier, by more than
+ * clocks that are merely not the same. When a backup was finished says nothing here: a slow one is overtaken by others.
+ */
+function statedContradiction(ascending: readonly AnyDated[]): Contradiction | undefined {
+  const latest = new Map<string, { readonly entry: AnyDated; readonly started: number }>();
+  for (const higher of ascending) {
+    const own = higher.backup.reading.kind === 'read' ? higher.backup.reading.sentinel.own : undefined;
+    if (higher.source !== 'sentinel' || own === undefined) continue;
+    const started = Date.parse(own.startTime);
+    const lower = latest.get(own.systemIdentifier);
+    if (lower !== undefined && lower.started > started + CLOCK_TOLERANCE_MS && isLower(lower.entry, higher))
+      return { lower: lower.entry, higher, times: [new Date(lower.started), new Date(started)] };
+    if (lower === undefined || started > lower.started)
+      latest.set(own.systemIdentifier, { entry: higher, started });
   }
   return undefined;
 }
@@ -112,7 +140,8 @@ export function contradiction(
       return left === 'itself' || (left !== undefined && index <= indexOfLsn(left, segmentBytes));
     });
     onLine.sort((a, b) => a.index - b.index || byName(a.entry, b.entry));
-    const found = firstContradiction(onLine.map(({ entry }) => entry));
+    const ascending = onLine.map(({ entry }) => entry);
+    const found = firstContradiction(ascending) ?? statedContradiction(ascending);
     if (found !== undefined) return found;
   }
   return undefined;

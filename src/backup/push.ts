@@ -4,14 +4,7 @@
  * written last, when every part and all WAL are known to be in the archive.
  */
 import { hostname } from 'node:os';
-import {
-  type BackupName,
-  backupName,
-  paddedOffset,
-  partKey,
-  partPrefix,
-  sentinelKey,
-} from '../archive/layout.ts';
+import { type BackupName, backupName, paddedOffset, partKey, partPrefix } from '../archive/layout.ts';
 import { type BackupSpec, type DamagedPage, type OwnFacts, writeSentinel } from '../archive/sentinel.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -26,6 +19,7 @@ import { takePlace } from './backup-place.ts';
 import { damagedPages } from './damage.ts';
 import { clusterBytes, clusterMembers, lastMembers } from './members.ts';
 import { createPartPool, type PartPool } from './part-pool.ts';
+import { storeSentinel } from './sentinel-put.ts';
 import type { BackupEnd, BackupSource, BackupStart } from './source.ts';
 import { checkStoredParts, PartUploads } from './upload.ts';
 import { neededSegments, sayNeededWal, waitForWal } from './wal-check.ts';
@@ -167,7 +161,8 @@ class Push {
     const { store, signal } = this.#options;
     const { parts } = uploads;
     const sizes = new Map(parts.map(({ number, size }) => [partKey(name, number) as string, size]));
-    await checkStoredParts(store, partPrefix(name), sizes, signal);
+    const checkParts = () => checkStoredParts(store, partPrefix(name), sizes, signal);
+    await checkParts();
     const damaged = this.#damage(uploads, start, end);
     this.#stopOnDamage(damaged.pages);
     progress.end();
@@ -181,13 +176,7 @@ class Push {
       spec: backupSpec(this.#options.source.facts.dataDirectory, tablespaces),
       own,
     });
-    const put = { createOnly: true, contentType: 'application/json', signal } as const;
-    if ((await store.put(sentinelKey(name), [Buffer.from(sentinel)], put)) === 'exists') {
-      throw new UserError('a backup of the same name was completed meanwhile', {
-        detail: `The sentinel of ${name} is there already.`,
-        hint: 'Find out who else writes to this prefix: the parts of the two backups may be mixed.',
-      });
-    }
+    await storeSentinel(name, sentinel, { store, checkParts, signal });
     this.#report(name, uploads, expandedSizeBytes, damaged.count, progress.seconds);
     return { name, damagedPageCount: damaged.count };
   }

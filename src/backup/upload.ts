@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { type BackupName, partKey } from '../archive/layout.ts';
 import type { PartFact } from '../archive/sentinel.ts';
 import { encrypt } from '../crypt/gpg.ts';
-import { UserError } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { parallel } from '../parallel.ts';
 import type { Progress } from '../progress.ts';
 import { type Store, urlOf } from '../store/store.ts';
@@ -150,7 +150,7 @@ class Hashed {
   }
 }
 
-/** What was uploaded is there, whole, and nothing else is: a reader takes every part that it finds. */
+/** What was uploaded is there, whole, and nothing else is: a reader takes every part that it finds. Else DataError. */
 export async function checkStoredParts(
   store: Store,
   prefix: string,
@@ -172,8 +172,8 @@ export async function checkStoredParts(
   if (first !== undefined) throw badPart(`"${urlOf(store, first)}" is not there.`);
 }
 
-function badPart(detail: string): UserError {
-  return new UserError('the store does not hold what was uploaded', {
+function badPart(detail: string): DataError {
+  return new DataError('the store does not hold what was uploaded', {
     detail,
     hint: 'The backup is not complete and will not be listed. Start it again; if it happens again, mistrust the store.',
   });

@@ -2,7 +2,7 @@
  * `wal-e delete`: shows what it would keep and delete, and with --confirm does it. What is decided is decided by the
  * plan (src/deletion/plan.ts); this file asks for it, prints it, and has it carried out.
  */
-import { doomedSentinels, obsoleteKeys } from '../deletion/doomed.ts';
+import { obsoleteKeys } from '../deletion/doomed.ts';
 import { type Findings, findOut } from '../deletion/findings.ts';
 import {
   assertNothingNeededGoes,
@@ -10,7 +10,7 @@ import {
   refuseLoss,
   restorabilities,
 } from '../deletion/guard.ts';
-import { writeNote } from '../deletion/note.ts';
+import { deleteNoted } from '../deletion/noted-run.ts';
 import { type Goal, type Plan, planDeletion } from '../deletion/plan.ts';
 import { carryOut } from '../deletion/removal.ts';
 import { formatOutcome, formatReport, makeReport, type Report } from '../deletion/report.ts';
@@ -18,7 +18,6 @@ import { checkArguments, type DeleteArguments, orphanAge } from '../deletion/req
 import { sayPlan } from '../deletion/saying.ts';
 import { type Outcome, Sweep, type SweepOptions } from '../deletion/sweep.ts';
 import { findTarget } from '../deletion/target.ts';
-import { StoreError } from '../errors.ts';
 import type { Call, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -63,38 +62,17 @@ async function goalOf(args: PlannedArguments, findings: Findings, store: Store, 
   return { kind: 'everything' };
 }
 
-/** The note stays while anything of the plan is left, so that the next run takes it up. */
-async function deleteNoted(plan: Plan, store: Store, options: SweepOptions): Promise<Outcome> {
-  const going = doomedSentinels(plan);
-  const notes = [...plan.findings.notes.keys];
-  if (going.length > 0) {
-    const note = { backups: going, systems: plan.findings.systems };
-    try {
-      notes.push(await writeNote(store, note, options));
-    } catch (error) {
-      if (!(error instanceof StoreError) || options.signal.aborted) throw error;
-      options.log.warning('could not note in the store what is going to be deleted', {
-        detail: error.detail ?? error.message,
-        hint: 'If this run is interrupted, what it leaves is deleted when it is older than --orphans-older-than.',
-      });
-    }
-  }
-  const outcome = await carryOut(plan, store, options);
-  if (outcome.failed === 0 && notes.length > 0) await store.remove(notes.slice(0, 1000), options);
-  return outcome;
-}
-
 async function finish(
   outcome: Outcome,
   report: Report | { readonly dryRun: boolean },
   args: DeleteArguments,
   context: Context,
 ): Promise<number> {
-  const { removed, failed, failures } = outcome;
+  const { removed, failed, failures, lost } = outcome;
   const result = report.dryRun ? null : { deleted: removed, failed, failures };
   if (args.json) await context.print(`${JSON.stringify({ ...report, result })}\n`);
   else if (!report.dryRun) await context.print(formatOutcome(outcome));
-  if (failed === 0) return 0;
+  if (failed === 0) return lost.length === 0 ? 0 : 1;
   context.log.error('Some keys were not deleted', {
     detail: `The store refused ${failed} of ${removed + failed}.`,
     hint: 'Run the same command again.',

@@ -26,29 +26,38 @@ export function sentinelOf(plan: Plan, name: BackupName): DoomedKey {
 }
 
 /** All objects of a backup but its sentinel; keys that are not WAL-E's stay. */
-export async function* objectsOf(store: Store, name: BackupName, call: Call): AsyncGenerator<DoomedKey> {
+export async function* objectsOf(
+  store: Store,
+  plan: Plan,
+  name: BackupName,
+  call: Call,
+): AsyncGenerator<DoomedKey> {
+  const things = plan.goal.kind === 'everything' ? PARTS_OF_ALL : THINGS;
   for await (const page of store.list(`${BACKUP_PREFIX}${name}/`, call))
-    for (const { key } of page) {
-      const { kind } = classifyKey(key);
-      if (kind === 'version') yield { key, thing: 'a extended version metadata file' };
-      if (kind === 'part') yield { key, thing: 'a base backup volume' };
+    for (const object of page) {
+      const { kind } = classifyKey(object.key);
+      if ((kind === 'version' || kind === 'part') && !isNewer(object, plan))
+        yield { key: object.key, thing: things[kind] };
     }
 }
 
-/** `everything`: the whole tree but sentinels, `spared`, backups that are being made, and what the plan has not seen. */
+const THINGS = { version: 'a extended version metadata file', part: 'a base backup volume' };
+const PARTS_OF_ALL = { version: 'part of a base backup', part: 'part of a base backup' };
+
+/** `everything`: the whole tree but sentinels, `spared`, incomplete backups, and what the plan has not seen. */
 export async function* wholeBackupTree(
   store: Store,
   plan: Plan,
   spared: readonly BackupName[],
   call: Call,
 ): AsyncGenerator<DoomedKey> {
-  const making = plan.incomplete.filter(({ remove }) => !remove).map(({ backup }) => backup.name);
-  const kept = new Set([...spared, ...making]);
+  const going = new Set(doomedSentinels(plan));
+  for (const name of spared) going.delete(name);
   for await (const page of store.list(BACKUP_PREFIX, call))
     for (const object of page) {
       const classified = classifyKey(object.key);
       const isKept =
-        'backup' in classified && (classified.kind === 'sentinel' || kept.has(classified.backup));
+        'backup' in classified && (classified.kind === 'sentinel' || !going.has(classified.backup));
       if (!isKept && !isNewer(object, plan)) yield { key: object.key, thing: 'part of a base backup' };
     }
 }

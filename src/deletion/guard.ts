@@ -20,12 +20,12 @@ export function refuseContradiction({ dated, tree }: Findings, segmentBytes: num
   if (found !== undefined) throw contradictionError(found);
 }
 
-function contradictionError({ lower, higher }: Contradiction): UserError {
+function contradictionError({ lower, higher, times }: Contradiction): UserError {
   return new UserError('cannot tell which backups are older', {
     detail:
       `${lower.backup.name} comes first by its WAL position, and ${higher.backup.name} by time ` +
-      `(${lower.finished.toISOString()} and ${higher.finished.toISOString()}). ` +
-      'The archive was copied with new dates, or holds the backups of two systems.',
+      `(${times.map((time) => time.toISOString()).join(' and ')}). ` +
+      'The archive was copied with new dates, holds the backups of two systems, or a clock was wrong.',
     hint: 'Nothing was deleted. Give the sentinel objects their dates back, or move the backups of the other system to a prefix of its own.',
   });
 }

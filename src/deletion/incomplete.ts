@@ -39,7 +39,8 @@ export function startsBeingWritten(leftovers: readonly Leftover[], youngSince: D
     .map(backupSegment);
 }
 
-function backupOf({ key }: Leftover): BackupName[] {
+/** The backup of which a part is being written: one, or none. */
+export function backupOf({ key }: Leftover): BackupName[] {
   if (!key.startsWith(BACKUP_PREFIX)) return [];
   const classified = classifyKey(key);
   return classified.kind === 'wal' || classified.kind === 'unknown' ? [] : [classified.backup];

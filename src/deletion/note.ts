@@ -17,7 +17,7 @@ export interface DeleteNote {
 
 /** Notes of runs that were interrupted, or that are running now. */
 export interface FoundNotes {
-  readonly keys: readonly Key[];
+  readonly notes: readonly { readonly key: Key; readonly backups: readonly string[] }[];
   /** Name -> when it was noted. */
   readonly backups: ReadonlyMap<string, Date>;
   readonly systems: ReadonlySet<string>;
@@ -35,18 +35,18 @@ export async function writeNote(store: Store, note: DeleteNote, call: Call): Pro
 
 /** A note that cannot be understood is nobody's and is left alone. */
 export async function findNotes(store: Store, call: Call): Promise<FoundNotes> {
-  const keys: Key[] = [];
+  const notes: { key: Key; backups: readonly string[] }[] = [];
   const backups = new Map<string, Date>();
   const systems = new Set<string>();
   for await (const page of store.list(DELETE_NOTE_PREFIX, call))
     for (const object of page) {
       const note = await readNote(store, object, call);
       if (note === undefined) continue;
-      keys.push(object.key);
+      notes.push({ key: object.key, backups: note.backups });
       for (const name of note.backups) backups.set(name, object.modified);
       for (const system of note.systems) systems.add(system);
     }
-  return { keys, backups, systems };
+  return { notes, backups, systems };
 }
 
 async function readNote(store: Store, object: ObjectInfo, call: Call): Promise<DeleteNote | undefined> {

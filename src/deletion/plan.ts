@@ -3,6 +3,7 @@
  * rest lies behind them. The plan is a rule, not a list of keys, so it fits in memory however large the archive is.
  */
 import type { BackupHead } from '../archive/catalog.ts';
+import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { type History, judge, type Policy, placeOf, type Verdict } from '../archive/retention.ts';
 import { type SegmentSize, segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
@@ -12,7 +13,7 @@ import { segmentTimeline } from '../postgres/segment.ts';
 import type { Call, Leftover, Store } from '../store/store.ts';
 import type { Findings } from './findings.ts';
 import { startSegments } from './findings.ts';
-import { type Incomplete, startsBeingWritten } from './incomplete.ts';
+import { backupOf, type Incomplete, startsBeingWritten } from './incomplete.ts';
 import type { WalSelection } from './wal-selection.ts';
 import { learn, tallyWal, type WalTally } from './wal-tally.ts';
 
@@ -36,9 +37,6 @@ export interface Plan {
   /** Date of the newest object that the plan knows, as the store tells the time. What is newer is not touched. */
   readonly newestSeen: Date;
 }
-
-/** Most the clocks of the store and of the database may differ before a WAL segment's date says nothing. */
-const CLOCK_TOLERANCE_MS = 24 * 60 * 60 * 1000;
 
 export async function planDeletion(
   store: Store,
@@ -76,16 +74,17 @@ async function planWith(
   const everything = goal.kind !== 'everything' ? 'no' : pins.length === 0 ? 'all' : 'but-needed';
   const selection: WalSelection = { rule, segmentBytes: segmentSize.bytes, everything };
   const tally = await tallyWal(store, selection, findings.tree, options);
+  const incomplete = findings.incomplete.map((entry) => ({
+    ...entry,
+    remove: goes(entry, goal, rule, history),
+  }));
   const dates = findings.survey.backups.map(({ newest }) => newest.getTime());
   return {
     goal,
     findings,
     verdicts,
-    incomplete: findings.incomplete.map((entry) => ({
-      ...entry,
-      remove: goes(entry, goal, rule, history),
-    })),
-    leftovers: findings.leftovers.filter(({ started }) => started <= findings.youngSince),
+    incomplete,
+    leftovers: findings.leftovers.filter((leftover) => isDead(leftover, incomplete, findings)),
     segmentSize,
     selection,
     tally,
@@ -123,7 +122,7 @@ function pinsOf(
   ];
 }
 
-export function pinOf(backup: BackupHead, history: History): Pin {
+function pinOf(backup: BackupHead, history: History): Pin {
   return { ...placeOf(backupSegment(backup.name), history), notBefore: earliestWal(backup) };
 }
 
@@ -137,6 +136,17 @@ function earliestWal({ sentinel, reading }: BackupHead): Date | undefined {
   const started = Date.parse(own.startTime);
   const duration = Math.max(Date.parse(own.finishTime) - started, 0);
   return new Date(Math.min(started, sentinel.modified.getTime() - duration) - CLOCK_TOLERANCE_MS);
+}
+
+/** An old upload under a backup that may be being made may be a part that takes long. */
+function isDead(
+  leftover: Leftover,
+  incomplete: readonly IncompleteVerdict[],
+  { youngSince }: Findings,
+): boolean {
+  const [name] = backupOf(leftover);
+  const isAlive = incomplete.some(({ backup, state }) => backup.name === name && state === 'young');
+  return leftover.started <= youngSince && !isAlive;
 }
 
 function limitOf(goal: Goal, history: History): number | undefined {

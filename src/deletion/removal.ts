@@ -1,11 +1,13 @@
 /** Carries a plan out, or tells what it would do: the same walk over the store either way. */
-import type { BackupName } from '../archive/layout.ts';
+import { type BackupName, backupSegment } from '../archive/layout.ts';
+import { placeOf } from '../archive/retention.ts';
 import type { Store } from '../store/store.ts';
 import { doomedSentinels, doomedWal, objectsOf, sentinelOf, wholeBackupTree } from './doomed.ts';
-import { type Plan, pinOf } from './plan.ts';
+import { removeIncomplete } from './incomplete-removal.ts';
+import type { Plan } from './plan.ts';
 import { type DoomedKey, type Outcome, Sweep, type SweepOptions } from './sweep.ts';
 
-/** A backup whose sentinel could not be removed still exists: its parts and its WAL stay. */
+/** What could not or must not go still exists as a whole: its parts and its WAL stay. */
 export async function carryOut(plan: Plan, store: Store, options: SweepOptions): Promise<Outcome> {
   const sweep = new Sweep(store, options);
   sweep.expect(expectedKeys(plan));
@@ -16,35 +18,34 @@ export async function carryOut(plan: Plan, store: Store, options: SweepOptions):
     (key) => refused.add(key),
   );
   const surviving = doomed.filter((name) => refused.has(sentinelOf(plan, name).key));
-  const remaining = surviving.length === 0 ? plan : keeping(plan, surviving);
   await sweep.keys(
     plan.goal.kind === 'everything'
-      ? wholeBackupTree(store, remaining, surviving, options)
-      : backupObjects(store, remaining, new Set(surviving), options),
+      ? wholeBackupTree(store, plan, surviving, options)
+      : backupObjects(store, plan, new Set(surviving), options),
   );
+  const alive = await removeIncomplete(plan, store, sweep, options);
+  const needed = [...surviving, ...alive];
+  const remaining = needed.length === 0 ? plan : keeping(plan, needed);
   await sweep.keys(doomedWal(store, remaining, options));
   await sweep.leftovers(plan.leftovers);
   return sweep.outcome;
 }
 
-/** Of complete backups first, oldest first, then of incomplete ones. */
+/** Of complete backups, oldest first. */
 async function* backupObjects(
   store: Store,
   plan: Plan,
   surviving: ReadonlySet<BackupName>,
   options: SweepOptions,
 ): AsyncGenerator<DoomedKey> {
-  const incomplete = plan.incomplete.filter(({ remove }) => remove).map(({ backup }) => backup.name);
-  for (const name of [...doomedSentinels(plan), ...incomplete])
-    if (!surviving.has(name)) yield* objectsOf(store, name, options);
+  for (const name of doomedSentinels(plan))
+    if (!surviving.has(name)) yield* objectsOf(store, plan, name, options);
 }
 
 /** The same plan, with the WAL of these backups needed too. */
 function keeping(plan: Plan, names: readonly BackupName[]): Plan {
   const history = { tree: plan.findings.tree, segmentBytes: plan.segmentSize.bytes };
-  const pins = plan.verdicts
-    .filter(({ dated }) => names.includes(dated.backup.name))
-    .map(({ dated }) => pinOf(dated.backup, history));
+  const pins = names.map((name) => ({ ...placeOf(backupSegment(name), history), notBefore: undefined }));
   const everything = plan.selection.everything === 'no' ? 'no' : 'but-needed';
   return { ...plan, selection: { ...plan.selection, rule: plan.selection.rule.with(pins), everything } };
 }

@@ -2,7 +2,7 @@
  * Removes keys as they are found, or tells which it would remove. Batches of 1000, several on their way while the
  * listing goes on; what the store refuses is counted and told, and the rest goes on.
  */
-import type { Key } from '../archive/layout.ts';
+import type { BackupName, Key } from '../archive/layout.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parallel } from '../parallel.ts';
@@ -20,6 +20,8 @@ export interface Outcome {
   readonly failed: number;
   /** At most a thousand of those that failed. */
   readonly failures: readonly { readonly key: string; readonly reason: string }[];
+  /** Backups that were completed, and had to be deleted all the same. */
+  readonly lost: readonly BackupName[];
 }
 
 export interface SweepOptions extends Call {
@@ -39,6 +41,7 @@ export class Sweep {
   readonly #options: SweepOptions;
   readonly #log: Log;
   readonly #failures: { key: string; reason: string }[] = [];
+  readonly #lost: BackupName[] = [];
   #failed = 0;
   #removed = 0;
   #expected = 0;
@@ -52,7 +55,11 @@ export class Sweep {
   }
 
   get outcome(): Outcome {
-    return { removed: this.#removed, failed: this.#failed, failures: this.#failures };
+    return { removed: this.#removed, failed: this.#failed, failures: this.#failures, lost: this.#lost };
+  }
+
+  lose(backup: BackupName): void {
+    this.#lost.push(backup);
   }
 
   /** For the progress in the log: how many keys there will be in all. */

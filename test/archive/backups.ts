@@ -19,6 +19,8 @@ export interface BackupSketch {
   /** Date of the sentinel object, ms; also the finish time where a system identifier is given. */
   readonly at?: number;
   readonly finished?: number;
+  /** A second before it was finished unless given. */
+  readonly started?: number;
   /** Given: a backup of ours, else one of the original. */
   readonly system?: string;
   readonly parts?: readonly number[];
@@ -51,6 +53,7 @@ export function backupOf(sketch: BackupSketch): KnownBackup {
 
 function ownFacts(sketch: BackupSketch): OwnFacts | undefined {
   const { timeline = 1, start, stop = start, at = 0, finished = at, parts = [0] } = sketch;
+  const { started = finished - 1000 } = sketch;
   if (sketch.system === undefined) return undefined;
   return {
     formatVersion: 1,
@@ -61,7 +64,7 @@ function ownFacts(sketch: BackupSketch): OwnFacts | undefined {
     startLsn: formatLsn(BigInt(start * SEGMENT_BYTES + 40)),
     stopLsn: formatLsn(BigInt(stop * SEGMENT_BYTES + 256)),
     timeline,
-    startTime: new Date(finished - 1000).toISOString(),
+    startTime: new Date(started).toISOString(),
     finishTime: new Date(finished).toISOString(),
     fromStandby: false,
     offline: false,

@@ -6,6 +6,7 @@ import { type BackupName, backupName } from '../../src/archive/layout.ts';
 import { parseHistory, TimelineTree } from '../../src/archive/timeline.ts';
 import { backupOf, SEGMENT_BYTES } from './backups.ts';
 
+const DAY = 24 * 60 * 60 * 1000;
 const noLabels = async () => undefined;
 const unasked = async () => {
   throw new Error('no label file was needed');
@@ -32,6 +33,16 @@ describe('the newest backup', () => {
     expect(newestBackup(dated)?.backup).toBe(backups[1]);
     expect(newestBackup(dated, new Date(150))?.backup).toBe(backups[0]);
     expect(newestBackup(dated, new Date(50))).toBeUndefined();
+  });
+
+  it('is none that states to have been finished long after its sentinel was stored: its clock was wrong', async () => {
+    const backups = [
+      backupOf({ start: 1, system: '7', at: 10 * DAY, finished: 12 * DAY }),
+      backupOf({ start: 2, system: '7', at: 11 * DAY }),
+    ];
+    const dated = await chronology(backups, noLabels);
+    expect(starts(dated)).toEqual([1, 2]);
+    expect(dated.map(({ source }) => source)).toEqual(['object', 'sentinel']);
   });
 
   it('is never one without a sentinel', async () => {
@@ -91,6 +102,20 @@ describe('a contradiction between time and position', () => {
     expect(
       await find([backupOf({ start: 9, at: 200 }), backupOf({ timeline: 2, start: 12, at: 100 })]),
     ).toBeDefined();
+  });
+
+  it('is one between backups of one system of which the later began far earlier', async () => {
+    const early = (started: number) => [
+      backupOf({ start: 5, system: '7', at: 40 * DAY }),
+      backupOf({ start: 9, system: '7', at: 50 * DAY, finished: started + 1000, started }),
+    ];
+    expect(await find(early(39.5 * DAY))).toBeUndefined();
+    expect(await find(early(10 * DAY))).toBeDefined();
+  });
+
+  it('is none where a slow backup is overtaken by another', async () => {
+    const slow = backupOf({ start: 5, system: '7', at: 50 * DAY, started: 10 * DAY });
+    expect(await find([slow, backupOf({ start: 9, system: '7', at: 20 * DAY })])).toBeUndefined();
   });
 
   it('is none where two backups start in one segment or have one date', async () => {

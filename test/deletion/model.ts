@@ -84,6 +84,8 @@ class Builder {
   readonly #wal = new Map<string, ModelWal>();
   readonly #foreign: string[] = [];
   readonly #foreignStarts: { timeline: number; index: number }[] = [];
+  /** Timeline and index of a segment -> when the first byte was written to it. */
+  readonly #began = new Map<string, number>();
   #clock = Date.parse('2026-01-01T00:00:00Z');
 
   /** `several`: systems, told apart by what their sentinels state. */
@@ -143,6 +145,7 @@ class Builder {
 
   #segment(timeline: ModelTimeline, index: number, kind: 'own' | 'original'): void {
     const random = this.#random;
+    this.#began.set(`${timeline.number}/${index}`, this.#clock);
     this.#clock += HOUR;
     if (chance(random, 0.05)) this.#clock += 2 * DAY;
     const key = walKey(nameAt(timeline.number, index));
@@ -188,7 +191,8 @@ class Builder {
       if (!chance(random, 0.03)) this.#put(partKey(name, number), new Uint8Array(10));
     const { start, stop, kind, state } = facts;
     if (state === 'complete') {
-      const own = kind === 'own' ? ownFacts(timeline, { ...facts, finished, parts }) : undefined;
+      const started = this.#began.get(`${timeline.number}/${start}`) ?? finished;
+      const own = kind === 'own' ? ownFacts(timeline, { ...facts, started, finished, parts }) : undefined;
       const text = writeSentinel({
         stopSegment: nameAt(timeline.number, stop),
         stopOffset: '00000256',
@@ -246,8 +250,9 @@ class Builder {
 
 function ownFacts(
   timeline: ModelTimeline,
-  { start, stop, finished, parts }: { start: number; stop: number; finished: number; parts: number },
+  facts: Pick<ModelBackup, 'start' | 'stop' | 'finished'> & { started: number; parts: number },
 ): OwnFacts {
+  const { start, stop, started, finished, parts } = facts;
   const lsn = (index: number, offset: number) =>
     formatLsn(BigInt(index) * BigInt(MODEL_SEGMENT_BYTES) + BigInt(offset));
   return {
@@ -259,7 +264,7 @@ function ownFacts(
     startLsn: lsn(start, 40),
     stopLsn: lsn(stop, 256),
     timeline: timeline.number,
-    startTime: new Date(finished - 120_000 - (stop - start) * 3 * DAY).toISOString(),
+    startTime: new Date(started).toISOString(),
     finishTime: new Date(finished).toISOString(),
     fromStandby: false,
     offline: false,

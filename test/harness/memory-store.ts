@@ -30,7 +30,8 @@ export class MemoryStore implements Store {
   }
 
   keys(): string[] {
-    return [...this.objects.keys()].sort(inOrder);
+    const keys = [...this.objects.keys()];
+    return keys.every((key) => ASCII.test(key)) ? keys.sort() : keys.sort(inBytes);
   }
 
   async put(key: Key, body: Body, { createOnly, signal }: { createOnly: boolean; signal: AbortSignal }) {
@@ -104,10 +105,9 @@ function info(key: string, { bytes, size, modified }: Stored): ObjectInfo {
   return { key: listedKey(key), size: size ?? bytes.length, modified };
 }
 
+/** Of such keys the bytes are in the order in which strings compare anyway. */
 const ASCII = /^[ -~]*$/;
 
-/** By UTF-8 bytes, which for ASCII is how strings compare anyway. */
-function inOrder(a: string, b: string): number {
-  if (ASCII.test(a) && ASCII.test(b)) return a < b ? -1 : 1;
+function inBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
