@@ -46,12 +46,15 @@ export function commandFinding(facts: CommandFacts, settings: Settings): Finding
   return programFinding(command, facts, settings) ?? prefixFinding(command, facts, settings);
 }
 
+/** Debian's packages start the server without a PATH; where sh looks then, on all that we know of. */
+const PATH_OF_SH = '/usr/local/bin:/usr/bin:/bin';
+
 function programFinding(
   command: ArchiveCommand,
-  { environment }: CommandFacts,
+  { archiveCommand: text = '', environment }: CommandFacts,
   settings: Settings,
 ): Finding | undefined {
-  const path = (environment ?? settings.environment).PATH ?? '';
+  const path = (environment ?? settings.environment).PATH ?? PATH_OF_SH;
   const found = locate(command.program, path);
   const own = realpathSync(programFile('../bin/wal-e.cjs'));
   if (found === own) return undefined;
@@ -61,8 +64,9 @@ function programFinding(
       `it runs ${found}, this is ${own}`,
       'Run the check of the program that archives, or correct archive_command.',
     );
-  const remedy = `Write the whole path: archive_command = '${own} wal-push %p'.`;
-  const message = `"${command.program}" is not found in the PATH ${path}`;
+  const remedy = `Write the whole path: archive_command = '${text.replace(command.program, own)}'.`;
+  const where = command.program.includes('/') ? 'there' : `found in the PATH ${path}`;
+  const message = `"${command.program}" is not ${where}`;
   return environment === undefined ? warning(NAME, message, remedy) : failed(NAME, message, remedy);
 }
 

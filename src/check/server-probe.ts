@@ -78,7 +78,7 @@ async function waitingSegments(folder: string): Promise<Finding> {
   const name = 'waiting segments';
   const names = await readdir(folder).catch(() => []);
   const waiting = names.filter((entry) => entry.endsWith('.ready')).length;
-  const message = `${waiting} files wait to be archived`;
+  const message = waiting === 1 ? '1 file waits to be archived' : `${waiting} files wait to be archived`;
   if (waiting <= MANY_WAITING) return ok(name, message);
   return warning(
     name,

@@ -48,7 +48,7 @@ test.each([
     'it archives to s3://b/p, this check is for file://localhost/archive',
   ],
   ['envdir FOLDER/absent wal-e wal-push %p', /it would fail: ENOENT/],
-  ['/absent/wal-e wal-push %p', /"\/absent\/wal-e" is not found/],
+  ['/absent/wal-e wal-push %p', /"\/absent\/wal-e" is not there/],
   ['wal-e wal-push %p || true', /hides the exit status/],
   ['', /empty/],
   ['(disabled)', /empty/],
@@ -57,6 +57,26 @@ test.each([
   expect(found.state).toBe('failed');
   expect(found.message).toMatch(message);
   expect(found.remedy).not.toBe('');
+});
+
+test('a program that is not found can be mended by the remedy as it stands', () => {
+  const { state, message, remedy } = finding('envdir FOLDER/env wal-e wal-push %p', {
+    environment: { PATH: '/nowhere' },
+  });
+  expect({ state, message }).toEqual({
+    state: 'failed',
+    message: '"wal-e" is not found in the PATH /nowhere',
+  });
+  expect(remedy).toBe(
+    `Write the whole path: archive_command = 'envdir ${folder}/env ${program} wal-push %p'.`,
+  );
+  const mended = /archive_command = '(.*)'/.exec(remedy ?? '')?.[1] ?? '';
+  expect(finding(mended, { environment: { PATH: '/nowhere' } }).state).toBe('ok');
+});
+
+test("a server without a PATH searches where sh does, as Debian's packages start it", () => {
+  const { message } = finding('wal-e.cjs wal-push %p', { environment: {} });
+  expect(message).toContain('is not found in the PATH /usr/local/bin:/usr/bin:/bin');
 });
 
 test('another program of that name, and a script, are warnings', () => {
