@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCluster } from '../test/harness/postgres.ts';
+import { type Cluster, createCluster } from '../test/harness/postgres.ts';
 import { cached } from './data.ts';
 
 const GIGABYTE = 1e9;
@@ -35,6 +35,19 @@ export async function clusterTimes(times: number): Promise<string> {
   return target;
 }
 
+/** About 40 MB: what initdb makes. */
+export async function smallCluster(): Promise<string> {
+  const target = cached('cluster-small');
+  if (existsSync(target)) return target;
+  const cluster = await createCluster({ initdbArguments: ['-k'] });
+  try {
+    keep(cluster, target);
+  } finally {
+    await cluster.dispose();
+  }
+  return target;
+}
+
 /** Bytes of all files. */
 export function bytesOf(folder: string): number {
   let bytes = 0;
@@ -61,13 +74,19 @@ async function makeCluster(target: string): Promise<void> {
     await cluster.query('update accounts set abalance = aid % 5000 where aid % 30 = 0');
     await cluster.query('checkpoint');
     await cluster.stop();
-    rmSync(join(cluster.dataDirectory, 'pg_wal'), { recursive: true });
-    mkdirSync(join(cluster.dataDirectory, 'pg_wal'), { mode: 0o700 });
-    const unfinished = `${target}.${process.pid}`;
-    execFileSync('cp', ['-a', cluster.dataDirectory, unfinished]);
-    if (bytesOf(unfinished) < 1.8 * GIGABYTE) throw new Error('the database became too small');
-    renameSync(unfinished, target);
+    if (bytesOf(join(cluster.dataDirectory, 'base')) < 1.8 * GIGABYTE)
+      throw new Error('the database became too small');
+    keep(cluster, target);
   } finally {
     await cluster.dispose();
   }
+}
+
+/** A copy of the stopped server's files, without WAL. */
+function keep({ dataDirectory }: Cluster, target: string): void {
+  rmSync(join(dataDirectory, 'pg_wal'), { recursive: true });
+  mkdirSync(join(dataDirectory, 'pg_wal'), { mode: 0o700 });
+  const unfinished = `${target}.${process.pid}`;
+  execFileSync('cp', ['-a', dataDirectory, unfinished]);
+  renameSync(unfinished, target);
 }

@@ -2,6 +2,7 @@
  * Comparing two ways to do the same work: in turn, the order changing every round, after one round that does not count.
  * A ratio is taken within a round, where both saw the same weather; printed are medians and the spread of the rounds.
  */
+import { Accepted } from './accepted.ts';
 import type { Cost } from './timing.ts';
 
 export interface Contender {
@@ -30,6 +31,10 @@ interface Round {
   readonly beside: Cost;
 }
 
+/** What makes ratios comparable; that it is the same machine is for the reader to know. */
+export const CONDITIONS = `node ${process.version.slice(1).split('.')[0]} ${process.arch}`;
+
+const accepted = new Accepted('ratios.json', process.argv.includes('--update'));
 let failures = 0;
 
 export function allReached(): boolean {
@@ -38,7 +43,7 @@ export function allReached(): boolean {
 
 export function title(text: string): void {
   console.log(`\n${text}`);
-  console.log(row(['work', 'time', 'ours', 'beside', '', 'ratio', 'spread', 'target']));
+  printRow(['work', 'time', 'ours', 'beside', '', 'ratio', 'spread', 'target', 'accepted']);
 }
 
 export async function compare(comparison: Comparison): Promise<void> {
@@ -69,30 +74,63 @@ function print(
   if (Number.isNaN(ratio)) return;
   const judged = measures.includes(measure);
   const reached = !judged || (faster ? ratio >= target.atLeast : ratio <= target.atMost);
-  if (!reached) failures += 1;
+  const line = `${work}, ${measure}`;
+  const kept = judged ? accepted.isKept(CONDITIONS, line, ratio, faster ? 'more' : 'less') : undefined;
   const shown = (side: keyof Round) => amount(median(rounds.map((round) => time(round[side]))), bytes);
-  console.log(
-    row([
-      work,
-      measure,
-      shown('ours'),
-      shown('beside'),
-      beside.name,
-      ratio.toFixed(2),
-      `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`,
-      judged ? (faster ? `>= ${target.atLeast}` : `<= ${target.atMost}`) : '',
-      reached ? '' : 'MISSED',
-    ]),
-  );
+  printRow([
+    work,
+    measure,
+    shown('ours'),
+    shown('beside'),
+    beside.name,
+    ratio.toFixed(2),
+    `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`,
+    judged ? (faster ? `>= ${target.atLeast}` : `<= ${target.atMost}`) : '',
+    judged ? (accepted.figure(CONDITIONS, line)?.toFixed(2) ?? 'none') : '',
+    verdict(reached, kept),
+  ]);
 }
 
-/** A figure that is not a time, such as a size. */
+/** What is wrong, for the last column; the run then fails. `kept`: no worse than what was accepted. */
+export function verdict(reached: boolean, kept: boolean | undefined): string {
+  if (!reached || kept === false) failures += 1;
+  return [reached ? '' : 'MISSED', kept === false ? 'WORSE' : ''].join(' ').trim();
+}
+
+/** What is either so or not. */
 export function requirement(work: string, value: string, reached: boolean, wanted: string): void {
-  if (!reached) failures += 1;
-  console.log(row([work, '', value, '', '', '', '', wanted, reached ? '' : 'MISSED']));
+  printRow([work, '', value, '', '', '', '', wanted, '', verdict(reached, undefined)]);
 }
 
-function median(values: readonly number[]): number {
+/** A figure that is not a time, such as a size; less is better. */
+export function figure(
+  work: string,
+  value: number,
+  atMost: number,
+  print = (amount: number) => String(amount),
+): void {
+  const kept = accepted.isKept(CONDITIONS, work, value);
+  const before = accepted.figure(CONDITIONS, work);
+  const shown = before === undefined ? 'none' : print(before);
+  printRow([
+    work,
+    '',
+    print(value),
+    '',
+    '',
+    '',
+    '',
+    `<= ${print(atMost)}`,
+    shown,
+    verdict(value <= atMost, kept),
+  ]);
+}
+
+export function megabytes(amount: number): string {
+  return `${amount.toFixed(0)} MB`;
+}
+
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;
@@ -103,11 +141,9 @@ function amount(ms: number, bytes: number | undefined): string {
   return bytes === undefined ? `${ms.toFixed(1)} ms` : `${(bytes / 1000 / ms).toFixed(0)} MB/s`;
 }
 
-const WIDTHS = [44, 5, 10, 10, 16, 6, 12, 8, 6];
+const WIDTHS = [46, 5, 10, 10, 16, 6, 12, 9, 9, 12];
 
-function row(cells: readonly string[]): string {
-  return cells
-    .map((cell, index) => cell.padEnd(WIDTHS[index] ?? 0))
-    .join(' ')
-    .trimEnd();
+export function printRow(cells: readonly string[]): void {
+  const padded = cells.map((cell, index) => cell.padEnd(WIDTHS[index] ?? 0));
+  console.log(padded.join(' ').trimEnd());
 }
