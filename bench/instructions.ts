@@ -146,7 +146,10 @@ function fetchWorks(place: Workplace, s3: Readonly<Record<string, string>>): Wor
       name: 'wal-fetch of a prefetched segment',
       command: wale('wal-fetch', first, target),
       options,
-      prepare: () => place.fillSpool(),
+      prepare() {
+        place.fillSpool();
+        rmSync(target, { force: true });
+      },
     },
   ];
 }

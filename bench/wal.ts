@@ -60,7 +60,7 @@ async function singles(place: Workplace): Promise<void> {
   };
   await beside('wal-push of 16 MB, file store', push, 2);
   const target = join(place.folder, 'fetched');
-  const fetch = () => place.wale(['wal-fetch', '-p', '0', place.names[0] ?? '', target]);
+  const fetch = () => place.fetch(target, ['-p', '0']);
   await beside('wal-fetch of 16 MB, file store', fetch, 1.8, ['wall']);
   place.checkFetched(target);
   await beside('wal-fetch of a prefetched segment', () => place.fetchPrefetched(target), 1.5, ['wall']);
@@ -76,7 +76,7 @@ async function singlesOnS3(place: Workplace, s3: Record<string, string>): Promis
   };
   await beside('wal-push of 16 MB, S3 on loopback', push, 2.8, ['wall']);
   const target = join(place.folder, 'fetched');
-  const fetch = () => place.wale(['wal-fetch', '-p', '0', place.names[0] ?? '', target], options());
+  const fetch = () => place.fetch(target, ['-p', '0'], options());
   await beside('wal-fetch of 16 MB, S3 on loopback', fetch, 2.6, ['wall']);
   place.checkFetched(target);
 }

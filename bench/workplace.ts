@@ -1,6 +1,6 @@
 /** What the benchmarks of the WAL verbs work in: a WAL directory, an archive, and the suite's S3 server. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -80,7 +80,13 @@ export class Workplace {
   /** The segment asked for and the 8 behind it are in the spool, as they are while a standby catches up. */
   fetchPrefetched(target: string): Cost {
     this.fillSpool();
-    return this.wale(['wal-fetch', this.names[0] ?? '', target]);
+    return this.fetch(target);
+  }
+
+  /** PostgreSQL removes what is at the destination before it asks (RestoreArchivedFile in xlogarchive.c). */
+  fetch(target: string, words: readonly string[] = [], options: ProcessOptions = {}): Cost {
+    rmSync(target, { force: true });
+    return this.wale(['wal-fetch', ...words, this.names[0] ?? '', target], options);
   }
 
   fillSpool(): void {
@@ -88,7 +94,8 @@ export class Workplace {
     mkdirSync(spool, { recursive: true });
     this.#sources.slice(0, 9).forEach((path, index) => {
       const held = join(spool, this.names[index] ?? '');
-      if (!existsSync(held)) copyFileSync(path, held);
+      // Whoever fetches ahead syncs.
+      if (!existsSync(held)) writeFileSync(held, readFileSync(path), { flush: true });
     });
   }
 

@@ -47,6 +47,7 @@ export class Spool {
   }
 
   make(): void {
+    if (existsSync(join(this.#folder, 'running'))) return;
     mkdirSync(join(this.#folder, '..'), { recursive: true });
     for (const folder of [this.#folder, join(this.#folder, 'running')]) makeFolder(folder);
   }

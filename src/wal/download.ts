@@ -1,5 +1,5 @@
 /** One WAL file out of the archive: decrypted, decompressed, checked, on disk. */
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { walKey } from '../archive/layout.ts';
 import { LzopDecoder } from '../codec/decoder.ts';
 import { decryptIfEncrypted } from '../crypt/gpg.ts';
@@ -7,6 +7,7 @@ import { DataError, StoreError, UserError } from '../errors.ts';
 import { walFileKind } from '../postgres/segment.ts';
 import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { FoundObject, Store } from '../store/store.ts';
+import { SyncedFile } from './synced-file.ts';
 
 export interface Source {
   readonly store: Store;
@@ -41,22 +42,22 @@ function canHelpToAskAgain(error: unknown): boolean {
 }
 
 async function write(object: FoundObject, name: string, path: string, source: Source): Promise<number> {
-  const descriptor = open(path);
+  const file = open(path);
   try {
-    const { size, head } = await decodeInto(descriptor, object, source);
+    const { size, head } = await decodeInto(file, object, source);
     const kind = walFileKind(name);
     if (kind === 'segment' || kind === 'partial') checkSegment(name, size, head);
-    fsyncSync(descriptor);
+    await file.finish();
     return size;
   } catch (error) {
     rmSync(path, { force: true });
     throw writeError(error, path);
   } finally {
-    closeSync(descriptor);
+    await file.close();
   }
 }
 
-async function decodeInto(descriptor: number, object: FoundObject, { signal, progress }: Source) {
+async function decodeInto(file: SyncedFile, object: FoundObject, { signal, progress }: Source) {
   const decoder = new LzopDecoder();
   let size = 0;
   let head: Uint8Array = new Uint8Array();
@@ -64,8 +65,8 @@ async function decodeInto(descriptor: number, object: FoundObject, { signal, pro
     progress?.();
     for (const plain of decoder.pushViews(chunk)) {
       if (size === 0) head = plain.slice(0, SEGMENT_HEAD_BYTES);
-      // Synchronous, since the view is valid only until the codec is used again; it lands in the page cache.
-      for (let at = 0; at < plain.length; ) at += writeSync(descriptor, plain, at);
+      // The view is valid only until the codec is used again.
+      file.write(plain);
       size += plain.length;
     }
   }
@@ -73,9 +74,9 @@ async function decodeInto(descriptor: number, object: FoundObject, { signal, pro
   return { size, head };
 }
 
-function open(path: string): number {
+function open(path: string): SyncedFile {
   try {
-    return openSync(path, 'w', 0o600);
+    return new SyncedFile(path);
   } catch (error) {
     throw writeError(error, path);
   }
