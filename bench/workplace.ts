@@ -112,7 +112,9 @@ export interface S3Server {
 
 /** The suite's server, in a process of its own, since ours waits for those that it measures. */
 export async function startS3(): Promise<S3Server> {
-  const child = spawn(process.execPath, [S3_SERVER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [S3_SERVER, '--etag', 'opaque'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const environment: Record<string, string> = {};
   for await (const line of createInterface(child.stdout)) {
     const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? [];

@@ -5,8 +5,8 @@ export interface Habits {
   readonly conditionalPut: 'honoured' | 'ignored' | 501 | 400;
   /** The same on CompleteMultipartUpload; 412 even for a new object is Swift's. */
   readonly conditionalComplete: 'honoured' | 'ignored' | 412;
-  /** The ETag of objects: MD5, something else, or none. */
-  readonly etag: 'md5' | 'odd' | 'empty';
+  /** The ETag of objects: MD5, another digest, nothing of the kind (Amazon's with KMS), or none. */
+  readonly etag: 'md5' | 'odd' | 'opaque' | 'empty';
   /** Ceph answers CompleteMultipartUpload with an empty ETag. */
   readonly completeEtag: 'given' | 'empty';
   /** PUT without Content-MD5 is refused (buckets with object lock). */

@@ -1,6 +1,6 @@
 // The test suite's S3 server from the command line, for benchmarks and for trying things out:
 //
-//     node test/harness/s3/run.mjs [--port N] [--habits amazon|ceph|swift|poorest]
+//     node test/harness/s3/run.mjs [--port N] [--habits amazon|ceph|swift|poorest] [--etag md5|opaque]
 //
 // prints the environment for wal-e as KEY=VALUE lines, then serves until it is stopped. Objects are kept in memory.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,12 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
 const { values } = parseArgs({
-  options: { port: { type: 'string', default: '0' }, habits: { type: 'string', default: 'amazon' } },
+  options: {
+    port: { type: 'string', default: '0' },
+    habits: { type: 'string', default: 'amazon' },
+    // Opaque ones cost nothing: an answer comes at once.
+    etag: { type: 'string', default: 'md5' },
+  },
 });
 
 const folder = mkdtempSync(join(tmpdir(), 'wale-s3-server-'));
@@ -33,7 +38,7 @@ const habits = (await load('habits'))[values.habits.toUpperCase()];
 rmSync(folder, { recursive: true });
 if (habits === undefined) throw new Error(`no habits named ${values.habits}`);
 
-const server = await createS3Server({ port: Number(values.port), habits });
+const server = await createS3Server({ port: Number(values.port), habits: { ...habits, etag: values.etag } });
 process.stdout.write(
   [
     `WALE_S3_PREFIX=s3://${TEST_BUCKET}/prefix`,
