@@ -10,6 +10,16 @@ function plainContent(object: FoundObject, call: Call): AsyncGenerator<Uint8Arra
   return decodeLzop(decryptIfEncrypted(object.body, call));
 }
 
+/** The content of an object as it comes; undefined when it is not there. */
+export async function openPlain(
+  store: Store,
+  key: Key,
+  call: Call,
+): Promise<AsyncGenerator<Uint8Array> | undefined> {
+  const object = await store.get(key, call);
+  return object === undefined ? undefined : plainContent(object, call);
+}
+
 /** All of a small object; undefined when it is not there; DataError when it is longer than `maxBytes`. */
 export async function readPlain(
   store: Store,

@@ -38,9 +38,10 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   const recovery = recoveryWishes(args, context);
   const target = await checkTarget(wishes);
   const store = await context.openStore();
-  const backup = await chooseBackup(store, args.backupName, recovery.target, { signal });
+  const choice = await chooseBackup(store, args.backupName, recovery.target, { log, signal });
+  const { backup } = choice;
   const plan = await makePlan(backup, target, wishes, { signal });
-  const wal = await checkWal(store, backup, recovery.target, { log, signal, follows: args.recoveryConf });
+  const wal = await checkWal(store, backup, choice.target, { log, signal, follows: args.recoveryConf });
   if (args.dryRun) {
     await context.print(describePlan(plan, wal));
     return 0;

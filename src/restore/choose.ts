@@ -1,27 +1,37 @@
 /** Which backup is meant: by its name, or LATEST, which with a target is the newest that was finished before it. */
 import { type BackupHead, findBackup, type KnownBackup } from '../archive/catalog.ts';
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
-import { backupSegment, parseBackupName } from '../archive/layout.ts';
+import { type BackupName, backupSegment, parseBackupName, WAL_PREFIX } from '../archive/layout.ts';
 import { backupPosition } from '../archive/restorability.ts';
 import { segmentSizeOf } from '../archive/segment-size.ts';
 import { labelTimeFrom, readHistory, surveyBackups } from '../archive/survey.ts';
 import { type TimelineHistory, TimelineTree } from '../archive/timeline.ts';
+import { segmentIndex } from '../archive/wal-inventory.ts';
 import { UserError } from '../errors.ts';
-import { formatLsn, parseLsn } from '../postgres/segment.ts';
+import type { Log } from '../log.ts';
+import { formatLsn, parseLsn, segmentTimeline } from '../postgres/segment.ts';
 import { type Call, type Store, urlOf } from '../store/store.ts';
+import { readWal, wantedTimeline } from './archived-wal.ts';
 import { describeTarget, type RecoveryTarget } from './recovery-target.ts';
+import { findRestorePoint } from './restore-point.ts';
 
-/** A backup with a readable sentinel and the list of its parts. */
+export interface Choice {
+  /** With a readable sentinel and the list of its parts. */
+  readonly backup: KnownBackup;
+  /** What was asked for; where a restore point was looked for, with its LSN. */
+  readonly target: RecoveryTarget;
+}
+
 export async function chooseBackup(
   store: Store,
   query: string,
   target: RecoveryTarget,
-  call: Call,
-): Promise<KnownBackup> {
+  call: Call & { readonly log: Log },
+): Promise<Choice> {
   const name = parseBackupName(query);
   if (name === undefined && query !== 'LATEST') throw invalidQuery(query);
-  const dated = name === undefined ? await newest(store, target, call) : undefined;
-  const chosen = name ?? dated?.backup.name;
+  const latest = name === undefined ? await newest(store, target, call) : undefined;
+  const chosen = name ?? latest?.name;
   if (chosen === undefined) throw notFound(`There is no complete backup under ${store.url}.`);
   const found = await findBackup(store, chosen, call);
   if (found === undefined || found.reading.kind === 'absent')
@@ -32,26 +42,62 @@ export async function chooseBackup(
     );
   if (found.reading.kind === 'unreadable') throw unreadable(found, store);
   if (name !== undefined) refuseTooNew(found, target);
-  return found;
+  return { backup: found, target: latest?.target ?? target };
 }
 
 async function newest(
   store: Store,
-  target: RecoveryTarget,
-  call: Call,
-): Promise<DatedBackup<BackupHead> | undefined> {
+  wanted: RecoveryTarget,
+  call: Call & { readonly log: Log },
+): Promise<{ readonly name: BackupName; readonly target: RecoveryTarget } | undefined> {
   const { backups } = await surveyBackups(store, call);
   const dated = await chronology(backups, labelTimeFrom(store, call));
-  if (dated.length === 0) return undefined;
-  if (target.name !== undefined && dated.length > 1) throw unknownPlace(target.name);
-  const isEligible = await eligibility(store, target, backups, call);
-  const before = dated.filter(isEligible).at(-1);
-  if (before !== undefined) return before;
   const [oldest] = dated;
-  const wanted = [describeTarget(target), timelineText(target)].filter(Boolean).join(' on ');
+  if (oldest === undefined) return undefined;
+  const found =
+    wanted.name !== undefined && dated.length > 1
+      ? await restorePoint(store, wanted.name, wanted.timeline, dated, call)
+      : undefined;
+  const target = { ...wanted, lsn: found?.lsn ?? wanted.lsn };
+  const isEligible = await eligibility(store, { ...target, ...found }, backups, call);
+  const before = dated.filter(isEligible).at(-1);
+  if (before !== undefined) return { name: before.backup.name, target };
+  const text = [describeTarget(target), timelineText(target)].filter(Boolean).join(' on ');
   throw new UserError('no backup is old enough for the target', {
-    detail: `The oldest, "${oldest?.backup.name}", was finished at ${oldest?.finished.toISOString()}; the target is ${wanted}.`,
+    detail: `The oldest, "${oldest.backup.name}", was finished at ${oldest.finished.toISOString()}; the target is ${text}.`,
     hint: 'Recovery can only go forward from the end of a backup, along its own timeline and those that branch from it.',
+  });
+}
+
+/** On the timeline that recovery of the newest backup would follow. */
+async function restorePoint(
+  store: Store,
+  name: string,
+  timeline: RecoveryTarget['timeline'],
+  dated: readonly DatedBackup<BackupHead>[],
+  call: Call & { readonly log: Log },
+): Promise<{ readonly lsn: bigint; readonly timeline: number }> {
+  const backups = dated.map(({ backup }) => backup);
+  const starts = backups.map((backup) => backupSegment(backup.name));
+  const { bytes, source } = await segmentSizeOf(store, backups, starts, call);
+  const { tree, coverage } = await readWal(
+    store,
+    [WAL_PREFIX],
+    source === 'assumed' ? undefined : bytes,
+    call,
+  );
+  const own = segmentTimeline(starts.at(-1) ?? '');
+  const path = {
+    timeline: wantedTimeline(own, timeline, tree),
+    first: Math.min(...starts.map((start) => segmentIndex(start, coverage.segmentBytes))),
+    tree,
+    coverage,
+  };
+  const lsn = await findRestorePoint(store, name, path, call);
+  if (lsn !== undefined) return { lsn, timeline: path.timeline };
+  throw new UserError('the archive holds no such restore point', {
+    detail: `No archived segment along timeline ${path.timeline}, back to the oldest backup, holds the restore point "${name}".`,
+    hint: 'Check the name; another timeline is searched with --target-timeline. Or name a backup that was finished before it.',
   });
 }
 
@@ -131,12 +177,5 @@ function unreadable(backup: KnownBackup, store: Store): UserError {
     detail: `${urlOf(store, backup.sentinel?.key ?? backup.name)}: ${cause?.message}`,
     hint: 'Name another backup.',
     cause,
-  });
-}
-
-function unknownPlace(name: string): UserError {
-  return new UserError('LATEST cannot be told for a restore point', {
-    detail: `An archive does not tell where in the WAL the restore point "${name}" is.`,
-    hint: 'Name a backup that was finished before the restore point was made.',
   });
 }

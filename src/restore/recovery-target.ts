@@ -4,6 +4,7 @@ import { formatLsn, parseLsn } from '../postgres/segment.ts';
 
 export interface RecoveryTarget {
   readonly time: TargetTime | undefined;
+  /** Besides a name: where that restore point was found. */
   readonly lsn: bigint | undefined;
   readonly name: string | undefined;
   /** A number, or what PostgreSQL means by the words. */
@@ -50,8 +51,9 @@ export function stopsEarly({ time, lsn, name }: RecoveryTarget): boolean {
 /** For messages; undefined when recovery goes to the end. */
 export function describeTarget({ time, lsn, name }: RecoveryTarget): string | undefined {
   if (time !== undefined) return `the time ${time.text}`;
-  if (lsn !== undefined) return `the LSN ${formatLsn(lsn)}`;
-  return name === undefined ? undefined : `the restore point "${name}"`;
+  const at = lsn === undefined ? undefined : `the LSN ${formatLsn(lsn)}`;
+  if (name === undefined) return at;
+  return `the restore point "${name}"${at === undefined ? '' : ` (${at})`}`;
 }
 
 /** A time without a zone would mean whatever the server's time zone is: it is refused. */

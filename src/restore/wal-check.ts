@@ -3,7 +3,7 @@
  * be elsewhere), and with a target all the way to it (else a refusal, since PostgreSQL would find out after hours).
  */
 import type { KnownBackup } from '../archive/catalog.ts';
-import { backupSegment, classifyKey, WAL_PREFIX, walKey } from '../archive/layout.ts';
+import { backupSegment, WAL_PREFIX, walKey } from '../archive/layout.ts';
 import {
   type BackupPosition,
   backupPosition,
@@ -13,14 +13,13 @@ import {
   reachConsistent,
   targetsOf,
 } from '../archive/restorability.ts';
-import { segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
-import { readHistory } from '../archive/survey.ts';
-import { historyTimeline, TimelineTree } from '../archive/timeline.ts';
-import { indexOfLsn, type WalCoverage, WalInventory } from '../archive/wal-inventory.ts';
+import { segmentSizeOf } from '../archive/segment-size.ts';
+import { indexOfLsn, type WalCoverage } from '../archive/wal-inventory.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { segmentName, walFileKind } from '../postgres/segment.ts';
+import { segmentName } from '../postgres/segment.ts';
 import type { Call, Store } from '../store/store.ts';
+import { readWal, type Wal, wantedTimeline } from './archived-wal.ts';
 import { describeTarget, type RecoveryTarget, stopsEarly } from './recovery-target.ts';
 
 export interface WalCheckCall extends Call {
@@ -31,11 +30,6 @@ export interface WalCheckCall extends Call {
 
 /** The clocks of the server and of the store need not agree better. */
 const CLOCK_SLACK_MS = 5 * 60_000;
-
-interface Wal {
-  readonly coverage: WalCoverage;
-  readonly tree: TimelineTree;
-}
 
 /** Returns lines for the plan; throws UserError when the target cannot be reached. */
 export async function checkWal(
@@ -74,52 +68,15 @@ function logsOf(backup: KnownBackup, segmentBytes: number): readonly string[] | 
   });
 }
 
-async function readWal(
-  store: Store,
-  prefixes: readonly string[],
-  segmentBytes: number | undefined,
-  call: Call,
-): Promise<Wal> {
-  const inventory = new WalInventory();
-  const tree = new TimelineTree([]);
-  for (const prefix of prefixes) {
-    for await (const page of store.list(prefix, call)) {
-      for (const { key } of page) {
-        const kind = classifyKey(key);
-        if (kind.kind !== 'wal') continue;
-        if (walFileKind(kind.name) === 'segment') inventory.add(kind.name);
-        const timeline = historyTimeline(kind.name);
-        const history = timeline === undefined ? undefined : await readHistory(store, timeline, call);
-        if (history instanceof UserError) throw history;
-        if (history !== undefined) tree.add(history);
-      }
-    }
-  }
-  const bytes = segmentBytes ?? sizeFromNames(inventory)?.bytes ?? 16 * 1024 * 1024;
-  return { coverage: inventory.sized(bytes), tree };
-}
-
 /** The timeline that PostgreSQL will follow, and how far it gets. */
 function followed(position: BackupPosition, { timeline }: RecoveryTarget, wal: Wal): Reach {
-  const wanted = wantedTimeline(position, timeline, wal);
+  const wanted = wantedTimeline(position.timeline, timeline, wal.tree);
   const possible = targetsOf(position, wal.tree, wal.coverage.segmentBytes);
   if (possible.includes(wanted)) return reachAlong(position, wanted, wal.tree, wal.coverage);
   throw new UserError('the timeline cannot be reached from the backup', {
     detail: `The backup is on timeline ${position.timeline}; from its end recovery can follow ${possible.join(', ')}, not ${wanted}.`,
     hint: 'Choose one of these with --target-timeline, or an older backup.',
   });
-}
-
-/** PostgreSQL takes for `latest` the last of the history files that follow one another without a gap (findNewestTimeLine). */
-function wantedTimeline(
-  { timeline: own }: BackupPosition,
-  wanted: RecoveryTarget['timeline'],
-  { tree }: Wal,
-): number {
-  if (typeof wanted === 'number') return wanted;
-  let newest = own;
-  while (wanted === 'latest' && tree.history(newest + 1) !== undefined) newest += 1;
-  return newest;
 }
 
 async function refuseUnreachable(

@@ -732,7 +732,10 @@ describe('LATEST with a target', () => {
     expect(await planned({ targetTime: '2026-11-21T07:30:00Z' })).toContain('000000010000000000000005');
     expect(await planned({ targetLsn: '0/4500000' })).toContain(first3);
     expect(await planned({ targetLsn: '0/5500000' })).toContain('000000010000000000000005');
-    await expect(planned({ targetName: 'x' })).rejects.toThrow('LATEST cannot be told for a restore point');
+    await expect(planned({ targetName: 'x' })).rejects.toMatchObject({
+      message: 'the archive holds no such restore point',
+      detail: expect.stringContaining('along timeline 1'),
+    });
   });
 });
 
