@@ -3,7 +3,7 @@
  * of one backup follow one another and a backup is complete when the next name begins: memory holds one backup and
  * one page of the listing, however many there are.
  */
-import { StoreError, UserError } from '../errors.ts';
+import { DataError, StoreError, UserError } from '../errors.ts';
 import type { Call, ObjectInfo, Store } from '../store/store.ts';
 import { collect } from './bounded.ts';
 import { BACKUP_PREFIX, type BackupName, classifyKey, sentinelKey } from './layout.ts';
@@ -49,6 +49,10 @@ export async function* listBackups(
         continue;
       }
       if (current?.name !== kind.backup) {
+        if (current !== undefined && kind.backup < current.name)
+          throw new DataError('the store lists keys out of order', {
+            detail: `${kind.backup} came too late.`,
+          });
         if (current !== undefined) yield current;
         current = { name: kind.backup, sentinel: undefined, version: undefined, parts: [] };
       }

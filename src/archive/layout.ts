@@ -88,6 +88,14 @@ export function listedKey(key: string): Key {
   return key as Key;
 }
 
+/** A key for people: what would move the cursor or forge a line of a log is escaped. */
+export function shownKey(key: string): string {
+  return key.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
+}
+
 /** Segment and offset as the original writes them: 24 hex digits, decimal offset padded to 8. */
 export function backupName(segment: string, offset: number): BackupName {
   return `base_${segment}_${paddedOffset(offset)}` as BackupName;

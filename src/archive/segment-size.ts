@@ -69,7 +69,31 @@ function sizeFromSentinels(backups: Iterable<Pick<BackupHead, 'reading'>>): Segm
 
 /** undefined unless some log is seen to end and the next to begin, or the default has no room for the names. */
 export function sizeFromNames(inventory: WalInventory): SegmentSize | undefined {
-  const bytes = LOG_BYTES / 2 ** Math.ceil(Math.log2(inventory.largestInLog + 1));
+  const bytes = largestFitting(inventory.largestInLog);
   const telling = inventory.rollsOverAfter(inventory.largestInLog) || bytes < DEFAULT_SEGMENT_BYTES;
   return isSegmentSize(bytes) && telling ? { bytes, source: 'names' } : undefined;
+}
+
+/**
+ * A size with which names compare as their positions do, also where systems with different sizes have used the archive
+ * or a sentinel states a wrong one: with a size that has no room for some name, the first segments of a log would seem
+ * to come before the last ones of the log before it; a size that is too small only leaves numbers unused.
+ * `largestInLog`: the largest number in a log that any name spells.
+ */
+export function comparableSize(
+  size: SegmentSize,
+  backups: Iterable<Pick<BackupHead, 'reading'>>,
+  largestInLog: number,
+): SegmentSize {
+  let { bytes } = size;
+  for (const { reading } of backups) {
+    const stated = reading.kind === 'read' ? reading.sentinel.own?.segmentBytes : undefined;
+    bytes = Math.min(bytes, stated ?? bytes);
+  }
+  const fitting = largestFitting(largestInLog);
+  return fitting < bytes ? { bytes: fitting, source: 'names' } : { ...size, bytes };
+}
+
+function largestFitting(largestInLog: number): number {
+  return LOG_BYTES / 2 ** Math.ceil(Math.log2(largestInLog + 1));
 }

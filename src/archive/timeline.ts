@@ -34,13 +34,15 @@ export function parseHistory(timeline: number, text: string): TimelineHistory {
   const where = historyName(timeline);
   if (text.length > MAX_HISTORY_CHARACTERS) throw new DataError(`${where} is too long to be a history file`);
   const ancestors: Ancestor[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
+  const lines = text.split('\n');
+  for (const [index, line] of lines.entries()) {
     if (/^\s*(#|$)/.test(line)) continue;
     const match = LINE.exec(line);
+    const isCut = index === lines.length - 1 && match?.[0].length === line.length;
     const end = match === null ? undefined : parseLsn(match[2] ?? '');
     const parent = Number(match?.[1]);
     const previous = ancestors.at(-1);
-    if (end === undefined || parent < 1 || parent >= timeline)
+    if (end === undefined || isCut || parent < 1 || parent >= timeline)
       throw new DataError(`${where} is damaged`, {
         detail: `Line ${index + 1} is not a timeline and an LSN.`,
       });

@@ -32,13 +32,24 @@ function contradictionError({ lower, higher, times }: Contradiction): UserError 
 
 /** Whether each complete backup can be restored now, by name. */
 export function restorabilities(plan: Plan): ReadonlyMap<string, Restorability> {
-  const coverage = plan.tally.before.sized(plan.segmentSize.bytes);
+  const coverages = new Map<number, WalCoverage>();
+  const coverageOf = (bytes: number) => {
+    const known = coverages.get(bytes) ?? plan.tally.before.sized(bytes);
+    coverages.set(bytes, known);
+    return known;
+  };
   return new Map(
     plan.verdicts.map(({ dated: { backup } }) => [
       backup.name,
-      restorability(backup, plan.findings.tree, coverage),
+      restorability(backup, plan.findings.tree, coverageOf(segmentBytesOf(backup, plan))),
     ]),
   );
+}
+
+/** Systems with different sizes may have used the archive; the plan compares names with the smallest. */
+export function segmentBytesOf({ reading }: SurveyedBackup, { segmentSize }: Plan): number {
+  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+  return own?.segmentBytes ?? segmentSize.bytes;
 }
 
 /** Throws when the plan would leave no backup, or none that can be restored although one can be now. */

@@ -6,10 +6,10 @@ import type { BackupHead } from '../archive/catalog.ts';
 import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { type History, judge, type Policy, placeOf, type Verdict } from '../archive/retention.ts';
-import { type SegmentSize, segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
+import { comparableSize, type SegmentSize, segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import { type Pin, WalRule } from '../archive/wal-rule.ts';
-import { segmentTimeline } from '../postgres/segment.ts';
+import { MAX_NUMBER_IN_LOG, segmentTimeline } from '../postgres/segment.ts';
 import type { Call, Leftover, Store } from '../store/store.ts';
 import type { Findings } from './findings.ts';
 import { startSegments } from './findings.ts';
@@ -46,14 +46,24 @@ export async function planDeletion(
 ): Promise<Plan> {
   if (goal.kind === 'before-segment')
     await learn(store, segmentTimeline(goal.segment), findings.tree, options);
-  const size = await segmentSizeOf(store, findings.survey.backups, startSegments(findings.survey), options);
+  const { backups } = findings.survey;
+  const starts = startSegments(findings.survey);
+  const told = await segmentSizeOf(store, backups, starts, options);
+  const size = comparableSize(told, backups, Math.max(0, ...starts.map(numberInLog)));
   const plan = await planWith(store, goal, findings, size, options);
-  // Only the whole listing shows whether the names contradict what had to be assumed.
-  const named = size.source === 'assumed' ? sizeFromNames(plan.tally.before) : undefined;
-  if (named === undefined) return plan;
-  return named.bytes === size.bytes
-    ? { ...plan, segmentSize: named }
-    : planWith(store, goal, findings, named, options);
+  // Only the whole listing shows whether the names contradict what was stated or had to be assumed.
+  const { before, after, removed } = plan.tally;
+  const named = size.source === 'assumed' ? sizeFromNames(before) : undefined;
+  const fitting = comparableSize(named ?? size, backups, Math.max(after.largestInLog, removed.largestInLog));
+  return fitting.bytes === size.bytes
+    ? { ...plan, segmentSize: fitting }
+    : planWith(store, goal, findings, fitting, options);
+}
+
+/** Names that no segment size has room for say nothing. */
+function numberInLog(segment: string): number {
+  const number = Number.parseInt(segment.slice(16, 24), 16);
+  return number > MAX_NUMBER_IN_LOG ? 0 : number;
 }
 
 async function planWith(

@@ -1,4 +1,5 @@
 /** What a plan keeps and deletes, and why: facts with stable names for `--json`, and the same as text. */
+import { shownKey } from '../archive/layout.ts';
 import { problemOf } from '../archive/problem.ts';
 import { describeSpan, type Restorability } from '../archive/restorability.ts';
 import type { Verdict } from '../archive/retention.ts';
@@ -6,6 +7,7 @@ import type { SurveyedBackup } from '../archive/survey.ts';
 import type { WalInventory } from '../archive/wal-inventory.ts';
 import { formatBytes } from '../progress.ts';
 import { formatCount, formatTable } from '../text/table.ts';
+import { segmentBytesOf } from './guard.ts';
 import type { IncompleteVerdict, Plan } from './plan.ts';
 import { expectedKeys } from './removal.ts';
 import type { Outcome } from './sweep.ts';
@@ -56,7 +58,7 @@ export interface Report {
 export function makeReport(plan: Plan, states: ReadonlyMap<string, Restorability>, dryRun: boolean): Report {
   const { tally, segmentSize, findings } = plan;
   const backups = [
-    ...plan.verdicts.map((verdict) => completeLine(verdict, states, segmentSize.bytes)),
+    ...plan.verdicts.map((verdict) => completeLine(verdict, states, plan)),
     ...plan.incomplete.map(incompleteLine),
   ];
   const deleted = backups.filter(({ action }) => action === 'delete');
@@ -84,7 +86,7 @@ export function makeReport(plan: Plan, states: ReadonlyMap<string, Restorability
 function completeLine(
   { dated, keep, reason }: Verdict<SurveyedBackup>,
   states: ReadonlyMap<string, Restorability>,
-  segmentBytes: number,
+  plan: Plan,
 ): ReportedBackup {
   const { backup, finished, source } = dated;
   const state = states.get(backup.name);
@@ -97,7 +99,7 @@ function completeLine(
     objects: backup.objects,
     bytes: backup.bytes,
     restorable: state?.ok ?? false,
-    problem: problemOf(backup, state, segmentBytes),
+    problem: problemOf(backup, state, segmentBytesOf(backup, plan)),
   };
 }
 
@@ -186,6 +188,6 @@ function totalLine(report: Report): string {
 export function formatOutcome({ removed, failed, failures }: Outcome): string {
   const summary = `Deleted ${formatCount(removed, 'object')}.\n`;
   if (failed === 0) return summary;
-  const rows = failures.map(({ key, reason }) => [key, reason]);
+  const rows = failures.map(({ key, reason }) => [shownKey(key), reason]);
   return `${summary}Not deleted: ${formatCount(failed, 'object')}.\n${formatTable(['key', 'reason'], rows)}`;
 }

@@ -2,7 +2,7 @@
 import { classifyKey } from '../archive/layout.ts';
 import { segmentIndex } from '../archive/wal-inventory.ts';
 import type { WalRule } from '../archive/wal-rule.ts';
-import { segmentTimeline, walFileKind } from '../postgres/segment.ts';
+import { MAX_NUMBER_IN_LOG, segmentTimeline, walFileKind } from '../postgres/segment.ts';
 import type { ObjectInfo } from '../store/store.ts';
 
 /** `segment` has the name of a WAL segment, `label` that of the label file of a backup. */
@@ -28,7 +28,7 @@ export interface WalSelection {
 export function walFate({ key, modified }: ObjectInfo, selection: WalSelection): WalFate {
   const classified = classifyKey(key);
   const name = classified.kind === 'wal' ? classified.name : key;
-  const kind = fateKind(classified.kind === 'wal' ? walFileKind(name) : 'other');
+  const kind = fateKind(classified.kind === 'wal' ? name : '');
   if (selection.everything === 'all') return { kind, name, remove: true, ...PLAIN };
   const all = selection.everything === 'but-needed';
   if (kind === 'history') return { kind, name, remove: false, ...PLAIN };
@@ -39,7 +39,11 @@ export function walFate({ key, modified }: ObjectInfo, selection: WalSelection):
   return { kind, name, remove, beside: verdict === 'beside', replaced: verdict === 'replaced' };
 }
 
-function fateKind(kind: ReturnType<typeof walFileKind>): WalFate['kind'] {
-  if (kind === 'backup') return 'label';
-  return kind === 'other' ? 'foreign' : kind;
+function fateKind(name: string): WalFate['kind'] {
+  const kind = walFileKind(name);
+  if (kind === 'history' || kind === 'partial') return kind;
+  // A number that no segment can have says nothing about a position.
+  const isPossible = Number.parseInt(name.slice(16, 24), 16) <= MAX_NUMBER_IN_LOG;
+  if (kind === 'other' || !isPossible) return 'foreign';
+  return kind === 'backup' ? 'label' : kind;
 }

@@ -8,6 +8,8 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 
 const LOG_BYTES = 0x1_0000_0000n;
+/** Of the last segment in a log when segments are as small as they can be. */
+export const MAX_NUMBER_IN_LOG = 2 ** 32 / MIN_SEGMENT_BYTES - 1;
 const SEGMENT_NAME = /^[0-9A-F]{24}$/;
 const PARTIAL_NAME = /^[0-9A-F]{24}\.partial$/;
 const HISTORY_NAME = /^[0-9A-F]{8}\.history$/;

@@ -3,7 +3,7 @@
  * (`undefined`), failure is a StoreError. Nothing is acknowledged before it is durable, nothing is left behind by a
  * call that failed or was aborted, and no reader ever sees a part of an object.
  */
-import type { Key } from '../archive/layout.ts';
+import { type Key, shownKey } from '../archive/layout.ts';
 
 /** Every call takes the command's signal; when it aborts, the call rejects with `signal.reason`. */
 export interface Call {
@@ -72,5 +72,5 @@ export interface Store {
 
 /** Full address of an object, for messages. */
 export function urlOf(store: Store, key: string): string {
-  return `${store.url}/${key}`;
+  return `${store.url}/${shownKey(key)}`;
 }

@@ -1,5 +1,6 @@
 /** What wal-verify found: facts with stable names for `--json`, and the same as tables. */
 
+import { shownKey } from '../archive/layout.ts';
 import { problemOf } from '../archive/problem.ts';
 import { describeSpan, type WalSpan } from '../archive/restorability.ts';
 import type { SegmentSize } from '../archive/segment-size.ts';
@@ -155,12 +156,12 @@ export function formatReport(report: VerifyReport): string {
     sections.push(
       formatTable(
         ['damaged object', 'problem'],
-        report.damaged.map(({ key, problem }) => [key, problem]),
+        report.damaged.map(({ key, problem }) => [shownKey(key), problem]),
       ),
     );
   if (report.foreignObjects > 0)
     sections.push(
-      `${formatCount(report.foreignObjects, 'object')} that WAL-E does not know: ${report.foreignKeys[0]} ...\n`,
+      `${formatCount(report.foreignObjects, 'object')} that WAL-E does not know: ${shownKey(report.foreignKeys[0] ?? '')} ...\n`,
     );
   const { read } = report;
   if (read !== null)
