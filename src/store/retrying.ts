@@ -43,7 +43,7 @@ export function createRetry(options: RetryOptions): Retry {
           return await work(either);
         } catch (error) {
           signal.throwIfAborted();
-          if (deadline?.signal.aborted) throw deadline.failure(error instanceof StoreError ? error : last);
+          if (deadline?.signal.aborted) throw deadline.failure(seenIn(error, deadline) ?? last);
           if (!(error instanceof StoreError && error.transient)) throw error;
           last = error;
         }
@@ -93,25 +93,33 @@ function exhausted(last: StoreError, attempts: number): StoreError {
   });
 }
 
+/** Node's timers take no more, and fire at once instead: 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 interface Deadline {
+  /** Its reason is an error that can be shown, for what goes on after an attempt: the body of an object. */
   readonly signal: AbortSignal;
   failure(last: StoreError | undefined): StoreError;
 }
 
 function createDeadline(ms: number | undefined): Deadline | undefined {
   if (ms === undefined) return undefined;
-  const signal = AbortSignal.timeout(ms);
-  return {
-    signal,
-    failure: (last) =>
-      new StoreError(`the store did not do what was asked within the deadline of ${ms / 1000} s`, {
-        detail:
-          last === undefined
-            ? 'It was still at work on the last request.'
-            : `The last failure: ${[last.message, last.detail].filter(Boolean).join(': ')}`,
-        hint: last?.hint ?? 'WALE_DEADLINE sets the seconds that a command may take.',
-        transient: false,
-        cause: last,
-      }),
-  };
+  const failure: Deadline['failure'] = (last) =>
+    new StoreError(`the store did not do what was asked within the deadline of ${ms / 1000} s`, {
+      detail:
+        last === undefined
+          ? 'It was still at work on the last request.'
+          : `The last failure: ${[last.message, last.detail].filter(Boolean).join(': ')}`,
+      hint: last?.hint ?? 'WALE_DEADLINE sets the seconds that a command may take.',
+      transient: false,
+      cause: last,
+    });
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(failure(undefined)), Math.min(ms, LONGEST_TIMER_MS)).unref();
+  return { signal: controller.signal, failure };
+}
+
+/** What an attempt failed with, unless that was the deadline itself. */
+function seenIn(error: unknown, { signal }: Deadline): StoreError | undefined {
+  return error instanceof StoreError && error !== signal.reason ? error : undefined;
 }

@@ -109,6 +109,24 @@ describe('a store that names a time to come back', () => {
   });
 });
 
+describe('the signal of an attempt', () => {
+  it('outlives it, for what is read afterwards, and ends at the deadline with an error that can be shown', async () => {
+    const retry = createRetry({ attempts: 1, deadlineMs: 50 });
+    const given = await retry.run(async (limited) => limited, signal);
+    await new Promise((resolve) => given.addEventListener('abort', resolve));
+    expect(given.reason).toBeInstanceOf(StoreError);
+    expect(given.reason).toMatchObject({
+      message: 'the store did not do what was asked within the deadline of 0.05 s',
+      transient: false,
+    });
+  });
+
+  it('does not end at once by a deadline that is longer than a timer can be', async () => {
+    const retry = createRetry({ attempts: 3, firstDelayMs: 20, deadlineMs: 999_999_999_000 });
+    expect(await retry.run(failing(2), signal)).toBe(3);
+  });
+});
+
 describe('anything else fails at once', () => {
   it.each([new StoreError('the store denies access', { transient: false }), new TypeError('a bug')])(
     '%s',

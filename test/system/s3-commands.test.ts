@@ -81,7 +81,10 @@ describe('on S3', () => {
     expect(server.bucket.uploads.size).toBe(0);
   });
 
-  it('a backup that is stopped by SIGTERM leaves no upload and no backup', async () => {
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('a backup that is stopped by %s leaves no upload and no backup', async (signal, exitStatus) => {
     const server = kept(await createS3Server());
     const { primary, environment } = await archivedPrimary(server);
     await primary.query(
@@ -96,13 +99,13 @@ describe('on S3', () => {
     proxy.plan = ({ target }) => {
       if (/partNumber=2\b/.test(target) && !stopped) {
         stopped = true;
-        running.child.kill('SIGTERM');
+        running.child.kill(signal);
       }
       return stopped && /partNumber=/.test(target) ? { kind: 'silence' } : undefined;
     };
     const { status, stderr } = await running.finished;
     expect(stopped).toBe(true);
-    expect(status, stderr).toBe(143);
+    expect(status, stderr).toBe(exitStatus);
     expect(server.bucket.uploads.size).toBe(0);
     expect(server.bucket.keys().filter((key) => key.endsWith('sentinel.json'))).toEqual([]);
   });
