@@ -4,17 +4,17 @@
  * where the other side is followed by `sync -f`, since a restore that is not on the disk is not done. Ours starts Node,
  * checks the sha256 of every part and syncs every file and folder.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bytesOf, cluster2, clusterTimes } from './cluster.ts';
-import { compare, figure, megabytes, requirement, title } from './compare.ts';
+import { bytesOf, cluster2 } from './cluster.ts';
+import { compare, requirement, title } from './compare.ts';
 import { cached } from './data.ts';
+import { compareResident, peakOf } from './resident.ts';
 import { type Cost, costOfProcess } from './timing.ts';
 
 const ROUNDS = 5;
-const MOST_RESIDENT_MB = 300;
 const MEMORY = '/dev/shm';
 const PROGRAM = fileURLToPath(new URL('../bin/wal-e.cjs', import.meta.url));
 
@@ -51,16 +51,10 @@ export async function run(): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
   }
   requirement('what was fetched is what tar unpacks', ...equality());
-  for (const source of [cluster, await clusterTimes(4)]) {
+  await compareResident('backup-fetch', (source) => {
     push(source);
-    const resident = await residentMegabytes(cached('fetch-target'));
-    figure(
-      `resident memory, backup-fetch of ${(bytesOf(source) / 1e9).toFixed(1)} GB`,
-      resident,
-      MOST_RESIDENT_MB,
-      megabytes,
-    );
-  }
+    return peakOf(fetchCommand(cached('fetch-target')), environment);
+  });
   for (const path of [archive, packed, cached('fetch-target')])
     rmSync(path, { recursive: true, force: true });
 }
@@ -102,23 +96,4 @@ function equality(): [string, boolean, string] {
 
 function isLeftOut(line: string): boolean {
   return /^Only in .*fetch-theirs\S*: (postmaster\.opts|pg_internal\.init|pgsql_tmp|\d{4})$/.test(line);
-}
-
-/** The most memory that the process ever had (VmHWM of proc(5)); 0 where the system does not say. */
-async function residentMegabytes(target: string): Promise<number> {
-  const [node = '', ...args] = fetchCommand(target);
-  const child = spawn(node, args, { env: environment, stdio: 'ignore' });
-  let kilobytes = 0;
-  const timer = setInterval(() => {
-    try {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-      kilobytes = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? kilobytes);
-    } catch {
-      // It has just ended, or there is no /proc.
-    }
-  }, 20);
-  const status = await new Promise((resolve) => child.once('close', resolve));
-  clearInterval(timer);
-  if (status !== 0 || readdirSync(target).length === 0) throw new Error('backup-fetch failed');
-  return kilobytes / 1024;
 }

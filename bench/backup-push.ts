@@ -4,16 +4,16 @@
  * disk; tar and lzop do none of that.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bytesOf, cluster2, clusterTimes } from './cluster.ts';
-import { compare, figure, megabytes, requirement, title } from './compare.ts';
+import { bytesOf, cluster2 } from './cluster.ts';
+import { compare, requirement, title } from './compare.ts';
 import { cached } from './data.ts';
+import { compareResident, peakOf } from './resident.ts';
 import { type Cost, costOfProcess } from './timing.ts';
 
 const ROUNDS = 5;
-const MOST_RESIDENT_MB = 300;
 const PROGRAM = fileURLToPath(new URL('../bin/wal-e.cjs', import.meta.url));
 
 const archive = cached('archive');
@@ -37,15 +37,7 @@ export async function run(): Promise<void> {
     bytes: bytesOf(cluster),
   });
   requirement('what was pushed unpacks to what tar packed', ...(await equality(cluster)));
-  for (const folder of [cluster, await clusterTimes(4)]) {
-    const resident = await residentMegabytes(folder);
-    figure(
-      `resident memory, backup-push of ${(bytesOf(folder) / 1e9).toFixed(1)} GB`,
-      resident,
-      MOST_RESIDENT_MB,
-      megabytes,
-    );
-  }
+  await compareResident('backup-push', (folder) => peakOf(pushCommand(folder), environment));
   rmSync(archive, { recursive: true, force: true });
   rmSync(theirs, { force: true });
 }
@@ -99,22 +91,4 @@ function difference(one: string, other: string): Promise<{ stdout: string }> {
     });
     child.once('error', reject).once('close', () => resolve({ stdout }));
   });
-}
-
-/** The most memory that the process ever had (VmHWM of proc(5)); 0 where the system does not say. */
-async function residentMegabytes(cluster: string): Promise<number> {
-  const [node = '', ...args] = pushCommand(cluster);
-  const child = spawn(node, args, { env: environment, stdio: 'ignore' });
-  let kilobytes = 0;
-  const timer = setInterval(() => {
-    try {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-      kilobytes = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? kilobytes);
-    } catch {
-      // It has just ended, or there is no /proc.
-    }
-  }, 20);
-  await new Promise((resolve) => child.once('close', resolve));
-  clearInterval(timer);
-  return kilobytes / 1024;
 }

@@ -14,22 +14,34 @@ export async function cluster2(): Promise<string> {
   return target;
 }
 
-/** The same with its relation files `times` over, as hard links, under names of relations. */
-export async function clusterTimes(times: number): Promise<string> {
+/** Of the same the first gigabyte of each relation. */
+export async function cluster1(): Promise<string> {
+  return derived('cluster-1', (folder, name) => {
+    if (/^\d+\.\d+$/.test(name)) rmSync(join(folder, name));
+  });
+}
+
+/** The same with its relation files four times over, as hard links, under names of relations. */
+export async function cluster8(): Promise<string> {
+  return derived('cluster-8', (folder, name) => {
+    const [, node, rest] = /^(\d+)((?:_\w+)?(?:\.\d+)?)$/.exec(name) ?? [];
+    if (node === undefined) return;
+    for (let copy = 1; copy < 4; copy += 1) {
+      linkSync(join(folder, name), join(folder, `${Number(node) + copy * 1_000_000}${rest}`));
+    }
+  });
+}
+
+/** Hard links of the cluster of 2 GB, with a change to each file of its databases. */
+async function derived(name: string, change: (folder: string, name: string) => void): Promise<string> {
   const source = await cluster2();
-  const target = cached(`cluster-2x${times}`);
+  const target = cached(name);
   if (existsSync(target)) return target;
   const unfinished = `${target}.${process.pid}`;
   execFileSync('cp', ['-al', source, unfinished]);
   for (const database of readdirSync(join(unfinished, 'base'))) {
     const folder = join(unfinished, 'base', database);
-    for (const name of readdirSync(folder)) {
-      const [, node, rest] = /^(\d+)((?:_\w+)?(?:\.\d+)?)$/.exec(name) ?? [];
-      if (node === undefined) continue;
-      for (let copy = 1; copy < times; copy += 1) {
-        linkSync(join(folder, name), join(folder, `${Number(node) + copy * 1_000_000}${rest}`));
-      }
-    }
+    for (const file of readdirSync(folder)) change(folder, file);
   }
   renameSync(unfinished, target);
   return target;
