@@ -39,9 +39,14 @@ export async function run(args: DeleteArguments, context: Context): Promise<numb
   }
   const plan = await makePlan(args, store, context);
   const report = makeReport(plan, restorabilities(plan), dryRun);
-  if (!args.json) await context.print(formatReport(report));
+  if (!args.json && !isQuiet(report, context)) await context.print(formatReport(report));
   const outcome = dryRun ? await carryOut(plan, store, options) : await deleteNoted(plan, store, options);
   return finish(outcome, report, args, context);
+}
+
+/** WAL-E says nothing then, and cron makes a mail of every word. A dry run was asked for its report. */
+function isQuiet({ dryRun }: { readonly dryRun: boolean }, { settings }: Context): boolean {
+  return settings.options.terse === true && !dryRun;
 }
 
 async function makePlan(args: PlannedArguments, store: Store, { signal, log }: Context): Promise<Plan> {
@@ -71,7 +76,7 @@ async function finish(
   const { removed, failed, failures, lost } = outcome;
   const result = report.dryRun ? null : { deleted: removed, failed, failures };
   if (args.json) await context.print(`${JSON.stringify({ ...report, result })}\n`);
-  else if (!report.dryRun) await context.print(formatOutcome(outcome));
+  else if (!report.dryRun && !isQuiet(report, context)) await context.print(formatOutcome(outcome));
   if (failed === 0) return lost.length === 0 ? 0 : 1;
   context.log.error('Some keys were not deleted', {
     detail: `The store refused ${failed} of ${removed + failed}.`,

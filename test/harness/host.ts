@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { serverAccount } from './account.ts';
 import { addOriginal } from './original-host.ts';
+import { addSchedulers } from './schedulers.ts';
 import { createScratch, stopAtExit } from './scratch.ts';
 import { nodeFolder, stagePostgres, stageProgram } from './staging.ts';
 
@@ -39,7 +40,7 @@ export interface Host {
 }
 
 const MAPPED =
-  /(?<=file:\/\/localhost|^|[^\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|opt\/wal-e-1|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
+  /(?<=file:\/\/localhost|^|[^\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|opt\/wal-e-1|usr\/local\/bin|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
 /** Longest that one command line may take. */
 const LIMIT_MS = 120_000;
 const END = '@@wal-e-host-end@@';
@@ -152,6 +153,7 @@ class ShellHost implements Host {
     });
     addScript(bin, 'psql', `exec node ${bin}/psql.mjs "$@"`);
     addScript(bin, 'envdir', ENVDIR);
+    addSchedulers(this.folder);
     addScript(bin, 'prepare-archive', prepareArchive(this.folder));
     addScript(bin, 'wait-archived', waitArchived(this.folder));
     addScript(

@@ -790,6 +790,15 @@ describe('delete', () => {
     expect(keys()).toEqual(before);
   });
 
+  test('[del-13] with --terse a deletion is silent, and a dry run shows its report', async () => {
+    rmSync(join(archive, 'wal_005/somebody-elses'));
+    const planned = await run(['--terse', 'delete', 'before', KEPT]);
+    expect(planned).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining(OLD) });
+    const done = await run(['--terse', 'delete', '--confirm', 'before', KEPT]);
+    expect(done).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(deletable()).toEqual([]);
+  });
+
   test('[del-3] [del-9] [del-10] before NAME deletes what is older and nothing else', async () => {
     const kept = keys().filter((key) => !deletable().includes(key));
     const result = await run(['delete', '--confirm', 'before', KEPT]);
