@@ -22,9 +22,9 @@ const MIB = 1024 * 1024;
 const PLANNED_PARTS = 9_000;
 const PARTS_AT_ONCE = 2;
 
-/** 8 MiB for all that stays under 70 GiB, up to 583 MiB for 5 TiB, the most an object can have. */
+/** 5 MiB, the least that S3 takes, for all that stays under 43 GiB, up to 583 MiB for 5 TiB, the most an object can have. */
 export function partBytes(expectedBytes = 0): number {
-  return Math.max(8 * MIB, Math.ceil(expectedBytes / PLANNED_PARTS / MIB) * MIB);
+  return Math.max(5 * MIB, Math.ceil(expectedBytes / PLANNED_PARTS / MIB) * MIB);
 }
 
 export interface MultipartParts {

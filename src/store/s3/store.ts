@@ -113,6 +113,8 @@ function createHead(client: S3Client, settings: S3Settings, retry: Retry): Head 
   };
 }
 
+const PIECE_BYTES = 256 * 1024;
+
 /** What fits in one part is a single put; the first part is read to know. */
 async function putStream(
   parts: { client: S3Client; settings: S3Settings; head: Head },
@@ -123,7 +125,7 @@ async function putStream(
 ): Promise<PutResult> {
   const { partBytes, putMultipart } = await import('./multipart.ts');
   const { abortableStream } = await import('./abortable-stream.ts');
-  const { bytes: source } = abortableStream(copies(body), options.signal);
+  const { bytes: source } = abortableStream(pieces(body), options.signal);
   const limit = partBytes(options.expectedBytes);
   const first: Uint8Array[] = [];
   let length = 0;
@@ -152,9 +154,26 @@ async function mayReplace(
   return (await head(key, signal)) !== undefined;
 }
 
-/** Parts are put together from chunks, which are the store's only until it asks for the next. */
-async function* copies(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) yield Buffer.from(chunk);
+/**
+ * The same bytes in pieces of their own memory, all of one size but the last: parts are put together from several, and
+ * memory of one size is used again where odd sizes would leave holes (a third of all that was resident).
+ */
+async function* pieces(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  let filled = 0;
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + PIECE_BYTES - filled);
+      piece.set(part, filled);
+      at += part.length;
+      filled += part.length;
+      if (filled < PIECE_BYTES) continue;
+      yield piece;
+      piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
 }
 
 async function* rejoined(first: Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -41,9 +41,9 @@ const methods = () =>
   server.log.map((line) => line.replace(/\?.*(uploads|partNumber=\d+|uploadId).*? /, ' $1 '));
 
 describe('the size of parts', () => {
-  it('is 8 MiB up to 70 GiB, and lets 5 TiB be stored in at most 10,000', () => {
-    expect(partBytes()).toBe(8 * MIB);
-    expect(partBytes(70 * 1024 * MIB)).toBe(8 * MIB);
+  it('is 5 MiB, which keeps memory small, up to 43 GiB, and lets 5 TiB be stored in at most 10,000', () => {
+    expect(partBytes()).toBe(5 * MIB);
+    expect(partBytes(43 * 1024 * MIB)).toBe(5 * MIB);
     for (const size of [100 * 1024 * MIB, 1024 * 1024 * MIB, 5 * 1024 * 1024 * MIB]) {
       expect(Math.ceil(size / partBytes(size))).toBeLessThanOrEqual(10_000);
       expect(partBytes(size) % MIB).toBe(0);
@@ -58,13 +58,13 @@ describe('the size of parts', () => {
       return undefined;
     };
     await store.put(KEY, source(21).bytes, replace);
-    expect(parts.sort((a, b) => b - a)).toEqual([8, 8, 5]);
+    expect(parts.sort((a, b) => b - a)).toEqual([5, 5, 5, 5, 1]);
     await store.put(KEY, source(11).bytes, { ...replace, expectedBytes: 90_000 * MIB });
-    expect(parts.slice(3).sort((a, b) => b - a)).toEqual([10, 1]);
+    expect(parts.slice(5).sort((a, b) => b - a)).toEqual([10, 1]);
   });
 
   it('what fits in one part is one put', async () => {
-    await store.put(KEY, source(7).bytes, replace);
+    await store.put(KEY, source(4).bytes, replace);
     expect(methods().map((line) => line.split(' ')[0])).toEqual(['PUT']);
   });
 });
@@ -82,7 +82,7 @@ describe('a stream', () => {
     };
     await store.put(KEY, bytes, replace);
     expect(arrived).toBe(200);
-    expect(most).toBeLessThanOrEqual(4 * 8);
+    expect(most).toBeLessThanOrEqual(4 * 5);
   });
 
   it('is what the store says it is, in the end: a wrong size is an error, and removed', async () => {
