@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -129,6 +129,23 @@ describe('a restore', () => {
     await fetch({ clusterDirectory: join(scratch, 'a/b/data') });
     expect(statSync(join(scratch, 'a/b/data')).mode & 0o777).toBe(0o700);
     expect(statSync(join(scratch, 'a')).mode & 0o055).toBe(0o055);
+  });
+
+  it.runIf(process.getuid?.() === 0)('gives files to their owner by name, else by number', async () => {
+    const owned = (name: string, userName: string, groupName: string) => ({
+      ...file(name, 'x'),
+      ...{ uid: 54_321, gid: 54_322, userName, groupName },
+    });
+    const known = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+    const group = execFileSync('id', ['-gn', 'nobody'], { encoding: 'utf8' }).trim();
+    await storeBackup(store, {
+      parts: [
+        [...leastMembers(), owned('known', 'nobody', group), owned('unknown', 'nobody-by-this-name', '')],
+      ],
+    });
+    await fetch();
+    expect(statSync(join(data, 'known'))).toMatchObject({ uid: known('-u'), gid: known('-g') });
+    expect(statSync(join(data, 'unknown'))).toMatchObject({ uid: 54_321, gid: 54_322 });
   });
 
   it('shows its plan, and writes nothing, with --dry-run', async () => {
