@@ -18,6 +18,12 @@ export type BackupName = string & { readonly __brand: 'BackupName' };
 export const WAL_PREFIX = 'wal_005/';
 export const BACKUP_PREFIX = 'basebackups_005/';
 
+/**
+ * Numbers from here on are not in the key: they stand for the tars that WAL-G keeps apart, `backup_label.tar.lzo` and
+ * `pg_control.tar.lzo`.
+ */
+export const FIRST_NAMED_PART = 1_000_000_000_000_000;
+
 /** The two trees of the layouts before this one; `delete old-versions` empties them. */
 export const OBSOLETE_PREFIXES: readonly string[] = ['000', '001', '002', '003', '004'].flatMap((version) => [
   `basebackups_${version}/`,
@@ -31,7 +37,7 @@ const SENTINEL_SUFFIX = '_backup_stop_sentinel.json';
 const BACKUP_NAME = /^base_([0-9A-F]{24})_([0-9A-F]{8})$/;
 const WAL_KEY = /^wal_005\/([^/]+)\.lzo$/;
 const BACKUP_KEY =
-  /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/part_(\d{1,15})\.tar\.lzo)$/;
+  /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/(?:part_(\d{1,15})|(backup_label|pg_control))\.tar\.lzo)$/;
 
 const FOREIGN_SENTINEL =
   /^basebackups_005\/base_([0-9A-F]{24})(?:_D_[0-9A-F]{24})?_backup_stop_sentinel\.json$/;
@@ -63,6 +69,11 @@ export function partKey(backup: BackupName, number: number): Key {
 
 export function partPrefix(backup: BackupName): string {
   return `${BACKUP_PREFIX}${backup}/tar_partitions/`;
+}
+
+/** `base_<24HEX>` and its deltas: how WAL-G names backups of its own. */
+export function isForeignBackupName(name: string): boolean {
+  return /^base_[0-9A-F]{24}(?:_D_[0-9A-F]{24}(?:_[0-9A-F]{8})?)?$/.test(name);
 }
 
 /** A scratch key for `wal-e check`; outside both trees, so that neither the original nor WAL-G looks at it. */
@@ -121,6 +132,16 @@ export function backupOffset(name: BackupName): string {
   return name.slice(30);
 }
 
+function namedPart(name: string): number {
+  return name === 'pg_control' ? FIRST_NAMED_PART + 1 : FIRST_NAMED_PART;
+}
+
+/** WAL-E writes eight digits and counts from 0, WAL-G three and from 1. */
+export function countsFromOne(partKeys: readonly string[]): boolean {
+  const numbered = partKeys.filter((key) => /part_\d+\./.test(key));
+  return numbered.length > 0 && !numbered.some((key) => /part_\d{8}\./.test(key));
+}
+
 export function classifyKey(key: string): KeyKind {
   const wal = WAL_KEY.exec(key);
   if (wal?.[1] !== undefined) return { kind: 'wal', name: wal[1] };
@@ -129,5 +150,5 @@ export function classifyKey(key: string): KeyKind {
   const backup = match[1] as BackupName;
   if (match[2] !== undefined) return { kind: 'sentinel', backup };
   if (match[3] !== undefined) return { kind: 'version', backup };
-  return { kind: 'part', backup, number: Number(match[4]) };
+  return { kind: 'part', backup, number: match[5] === undefined ? Number(match[4]) : namedPart(match[5]) };
 }

@@ -8,7 +8,7 @@
  */
 import { parseLsn, segmentName } from '../postgres/segment.ts';
 import type { BackupHead, KnownBackup } from './catalog.ts';
-import { backupSegment } from './layout.ts';
+import { backupSegment, countsFromOne, FIRST_NAMED_PART } from './layout.ts';
 import type { TimelineTree } from './timeline.ts';
 import { type IndexRange, indexOfLsn, segmentIndex, type WalCoverage } from './wal-inventory.ts';
 
@@ -63,7 +63,7 @@ export function backupPosition(backup: BackupHead, segmentBytes: number): Backup
 
 /**
  * Parts that are missing or not as the sentinel lists them; without our list (the original's backups) the numbers
- * must run from 0 without a gap.
+ * must run from 0 without a gap, from 1 where WAL-G numbered them.
  */
 export function partProblems(backup: Pick<KnownBackup, 'parts' | 'reading'>): PartProblem[] {
   const own = backup.reading.kind === 'read' ? backup.reading.sentinel.own : undefined;
@@ -73,7 +73,7 @@ export function partProblems(backup: Pick<KnownBackup, 'parts' | 'reading'>): Pa
     if (found.has(number)) problems.push({ kind: 'repeated', number });
     found.set(number, size);
   }
-  if (own === undefined) return [...problems, ...numberingGaps(found)];
+  if (own === undefined) return [...problems, ...numberingGaps(backup.parts, found)];
   for (const { number, size } of own.parts) {
     const actual = found.get(number);
     if (actual === undefined) problems.push({ kind: 'missing', number });
@@ -84,9 +84,10 @@ export function partProblems(backup: Pick<KnownBackup, 'parts' | 'reading'>): Pa
 }
 
 /** At most as many as there are parts, whatever numbers a stranger's keys carry. */
-function numberingGaps(found: ReadonlyMap<number, number>): PartProblem[] {
-  const count = Math.max(found.size, 1);
-  return Array.from({ length: count }, (_, number) => number)
+function numberingGaps(parts: KnownBackup['parts'], found: ReadonlyMap<number, number>): PartProblem[] {
+  const count = [...found.keys()].filter((number) => number < FIRST_NAMED_PART).length;
+  const first = countsFromOne(parts.map(({ key }) => key)) ? 1 : 0;
+  return Array.from({ length: Math.max(count, 1) }, (_, i) => first + i)
     .filter((number) => !found.has(number))
     .map((number) => ({ kind: 'missing', number }));
 }

@@ -1,7 +1,13 @@
 /** Which backup is meant: by its name, or LATEST, which with a target is the newest that was finished before it. */
 import { type BackupHead, findBackup, type KnownBackup } from '../archive/catalog.ts';
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
-import { type BackupName, backupSegment, parseBackupName, WAL_PREFIX } from '../archive/layout.ts';
+import {
+  type BackupName,
+  backupSegment,
+  isForeignBackupName,
+  parseBackupName,
+  WAL_PREFIX,
+} from '../archive/layout.ts';
 import { backupPosition } from '../archive/restorability.ts';
 import { segmentSizeOf } from '../archive/segment-size.ts';
 import { labelTimeFrom, readHistory, surveyBackups } from '../archive/survey.ts';
@@ -29,6 +35,7 @@ export async function chooseBackup(
   call: Call & { readonly log: Log },
 ): Promise<Choice> {
   const name = parseBackupName(query);
+  if (isForeignBackupName(query)) throw foreign(query);
   if (name === undefined && query !== 'LATEST') throw invalidQuery(query);
   const latest = name === undefined ? await newest(store, target, call) : undefined;
   const chosen = name ?? latest?.name;
@@ -50,7 +57,8 @@ async function newest(
   wanted: RecoveryTarget,
   call: Call & { readonly log: Log },
 ): Promise<{ readonly name: BackupName; readonly target: RecoveryTarget } | undefined> {
-  const { backups } = await surveyBackups(store, call);
+  const { backups, foreignStarts } = await surveyBackups(store, call);
+  sayForeign(foreignStarts, call.log);
   const dated = await chronology(backups, labelTimeFrom(store, call));
   const [oldest] = dated;
   if (oldest === undefined) return undefined;
@@ -161,6 +169,21 @@ function invalidQuery(query: string): UserError {
   return new UserError('invalid backup query submitted', {
     detail: `The submitted query operator was "${query}."`,
     hint: 'Give the name of a backup as backup-list shows it, or LATEST.',
+  });
+}
+
+function foreign(query: string): UserError {
+  return new UserError('the backup is one of WAL-G in its own format', {
+    detail: `"${query}" has no offset in its name. WAL-G stores such backups with lz4 or other methods, and their WAL too.`,
+    hint: 'Restore it with wal-g backup-fetch.',
+  });
+}
+
+function sayForeign(starts: readonly string[], log: Log): void {
+  if (starts.length === 0) return;
+  log.warning('LATEST does not look at backups that WAL-G made', {
+    detail: `The archive holds ${starts.length} of them, the last one from ${[...starts].sort().at(-1)} on.`,
+    hint: 'Restore those with wal-g backup-fetch.',
   });
 }
 

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import {
   backupName,
   classifyKey,
+  countsFromOne,
+  FIRST_NAMED_PART,
+  isForeignBackupName,
   partKey,
+  partPrefix,
   sentinelKey,
   versionKey,
   walKey,
@@ -37,7 +41,26 @@ describe('keys', () => {
       name: '00000001000000000000000B.00000028.backup',
     });
     expect(classifyKey(partKey(name, 7))).toEqual({ kind: 'part', backup: name, number: 7 });
+    const tar = (file: string) => classifyKey(`${partPrefix(name)}${file}.tar.lzo`);
+    expect(tar('part_001')).toEqual({ kind: 'part', backup: name, number: 1 });
+    expect(tar('backup_label')).toEqual({ kind: 'part', backup: name, number: FIRST_NAMED_PART });
+    expect(tar('pg_control')).toEqual({ kind: 'part', backup: name, number: FIRST_NAMED_PART + 1 });
+    expect(tar('part_x')).toEqual({ kind: 'unknown' });
     expect(classifyKey(`${sentinelKey(name)}.bak`)).toEqual({ kind: 'unknown' });
     expect(classifyKey(`x/${walKey('a')}`)).toEqual({ kind: 'unknown' });
+  });
+
+  it('count parts from 1 only in the form that WAL-G gives them, so that a missing part 0 is seen', () => {
+    const keys = (...files: readonly string[]) => files.map((file) => `${partPrefix(name)}${file}.tar.lzo`);
+    expect(countsFromOne(keys('part_001', 'part_002', 'pg_control'))).toBe(true);
+    expect(countsFromOne(keys('part_00000001'))).toBe(false);
+    expect(countsFromOne(keys('part_001', 'part_00000000'))).toBe(false);
+    expect(countsFromOne(keys('pg_control'))).toBe(false);
+  });
+
+  it("tell WAL-G's own backups from those of WAL-E", () => {
+    expect(isForeignBackupName('base_000000010000000000000003')).toBe(true);
+    expect(isForeignBackupName('base_000000010000000000000005_D_000000010000000000000003')).toBe(true);
+    expect(isForeignBackupName(name)).toBe(false);
   });
 });

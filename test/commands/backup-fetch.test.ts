@@ -165,6 +165,19 @@ describe('the name', () => {
     },
   );
 
+  it("may not be one of WAL-G's own, of which LATEST warns", async () => {
+    const foreign = 'base_000000010000000000000009';
+    await expect(fetch({ backupName: foreign })).rejects.toThrow('WAL-G in its own format');
+    await threeParts();
+    const path = join(scratch, 'archive/basebackups_005', `${foreign}_backup_stop_sentinel.json`);
+    writeFileSync(path, '{"LSN": 150994984}');
+    const { records } = await fetch();
+    expect(records.find(({ message }) => message.includes('WAL-G'))).toMatchObject({
+      level: 'WARNING',
+      detail: 'The archive holds 1 of them, the last one from 000000010000000000000009 on.',
+    });
+  });
+
   it('must be that of a complete backup', async () => {
     await expect(fetch()).rejects.toThrow('no backups found for fetching');
     const { name } = await threeParts();

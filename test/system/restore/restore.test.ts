@@ -10,6 +10,7 @@ import { logEntries, runProgram } from '../../harness/program.ts';
 import { createScratch } from '../../harness/scratch.ts';
 import { stageProgram } from '../../harness/staging.ts';
 import { TESTED_VERSIONS } from '../../harness/versions.ts';
+import { layOutAsWalG } from '../../harness/wal-g-layout.ts';
 import { checkAccounts, createAccounts, startWriting } from '../../harness/write-load.ts';
 
 const clusters: Cluster[] = [];
@@ -266,6 +267,42 @@ async function promisedCopy(from: string, to: string): Promise<void> {
   const { execFileSync } = await import('node:child_process');
   execFileSync('chmod', ['-R', 'a+rX', to]);
 }
+
+describe("a backup in the layout of WAL-G's tars", () => {
+  it('is listed, restored and started; without its first or its last part it is refused', async () => {
+    const source = await archived({});
+    await createAccounts(source.cluster);
+    await push(source);
+    const transfers = await checkAccounts(source.cluster);
+    await archiveAll(source);
+    await source.cluster.stop();
+    const [name = ''] = backupNames(source.archive);
+    expect(await layOutAsWalG(source.archive, name)).toEqual([
+      'backup_label.tar.lzo',
+      'part_001.tar.lzo',
+      'part_002.tar.lzo',
+      'pg_control.tar.lzo',
+    ]);
+    const environment = { WALE_FILE_PREFIX: source.environment.WALE_FILE_PREFIX ?? '' };
+    const listed = await runProgram(['backup-list', '--detail'], { environment });
+    expect(listed).toMatchObject({ status: 0, stdout: expect.stringContaining(name) });
+    const restored = await start(await fetch(source, []));
+    await recovered(restored);
+    expect(await checkAccounts(restored)).toBe(transfers);
+
+    const parts = join(source.archive, 'basebackups_005', name, 'tar_partitions');
+    for (const [part, text] of [
+      ['part_001.tar.lzo', 'part 1 is missing'],
+      ['pg_control.tar.lzo', 'no global/pg_control'],
+      ['backup_label.tar.lzo', 'no backup_label'],
+    ] as const) {
+      renameSync(join(parts, part), join(source.archive, part));
+      const refused = await runProgram(['backup-fetch', join(scratch(), 'data'), name], { environment });
+      expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining(text) });
+      renameSync(join(source.archive, part), join(parts, part));
+    }
+  });
+});
 
 describe('a restore that is killed', () => {
   it('cannot be started, says so, and is gone on with by the same command', async () => {
