@@ -3,12 +3,13 @@
  * wait beside it go along; what is done about them is in docs/wal-push.md.
  */
 import { dirname } from 'node:path';
+import type { Log } from '../log.ts';
 import { archiveAddress } from '../settings/archive-address.ts';
 import { gpgKeyId } from '../settings/gpg.ts';
 import { notesFolder } from '../wal/notes-folder.ts';
 import { isNoted } from '../wal/pushed-notes.ts';
 import { waitingNeighbours } from '../wal/waiting.ts';
-import { statWalFile } from '../wal/wal-file.ts';
+import { statWalFile, type WalFile } from '../wal/wal-file.ts';
 import type { Context } from './context.ts';
 
 export interface WalPushArguments {
@@ -36,7 +37,7 @@ async function push(args: WalPushArguments, context: Context): Promise<void> {
     });
     return;
   }
-  const neighbours = args.poolSize > 1 ? waitingNeighbours(file, args.poolSize - 1, archive) : [];
+  const neighbours = args.poolSize > 1 ? findNeighbours(file, args.poolSize - 1, archive, log) : [];
   const [{ pushWalFile }, store] = await Promise.all([
     import('../wal/push.ts'),
     context.openStore(notesFolder(dirname(file.path))),
@@ -46,4 +47,14 @@ async function push(args: WalPushArguments, context: Context): Promise<void> {
   const { pushWithNeighbours } = await import('../wal/neighbours.ts');
   const searchPath = settings.environment.PATH;
   await pushWithNeighbours(file, neighbours, target, { markDone: args.markDone, searchPath });
+}
+
+/** Archiving along with others is a help: trouble with it must not hold up the file that was asked for. */
+function findNeighbours(file: WalFile, count: number, archive: string, log: Log): readonly WalFile[] {
+  try {
+    return waitingNeighbours(file, count, archive);
+  } catch (error) {
+    log.warning('the segments that wait beside this one are not known', { detail: String(error) });
+    return [];
+  }
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Log } from '../log.ts';
 import type { FoundObject } from '../store/store.ts';
 import { noteText } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
@@ -12,11 +13,14 @@ import type { WalFile } from './wal-file.ts';
 /** Attempts that are remembered. */
 const MOST_CHECKSUMS = 50;
 
-/** Passes the object through; its checksum is noted before its last chunk goes on, so before a store can have it all. */
+/**
+ * Passes the object through; its checksum is noted before its last chunk goes on, so before a store can have it all.
+ * Where it cannot be noted, as on a full disk, which only archiving makes room on, archiving goes on.
+ */
 export async function* noteEncrypted(
   source: AsyncIterable<Uint8Array>,
   file: WalFile,
-  archive: string,
+  { archive, log }: { readonly archive: string; readonly log: Log },
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let held: Uint8Array | undefined;
@@ -25,7 +29,14 @@ export async function* noteEncrypted(
     if (held !== undefined) yield held;
     held = chunk;
   }
-  addNote(file, archive, hash.digest('hex'));
+  try {
+    addNote(file, archive, hash.digest('hex'));
+  } catch (error) {
+    log.warning('the checksum of an encrypted object could not be noted', {
+      detail: String(error),
+      hint: 'If this attempt is interrupted, the next one needs the secret key to tell that the object is its own.',
+    });
+  }
   if (held !== undefined) yield held;
 }
 
@@ -59,7 +70,16 @@ function addNote(file: WalFile, archive: string, checksum: string): void {
 
 function checksums(file: WalFile, archive: string): string[] {
   const path = join(dirname(file.path), '.wal-e', 'encrypted', file.name);
-  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const text = textOf(path);
   const head = noteText(file, archive);
   return text.startsWith(head) ? text.slice(head.length).split('\n').filter(Boolean) : [];
+}
+
+/** A note that cannot be read is none. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -50,11 +50,12 @@ interface SizedBody {
   readonly size: () => number;
 }
 
-async function bodyOf(file: WalFile, { archive, gpgKeyId, signal }: PushContext): Promise<SizedBody> {
+async function bodyOf(file: WalFile, context: PushContext): Promise<SizedBody> {
+  const { gpgKeyId, signal } = context;
   const small = file.size <= MAX_PACKED_AT_ONCE;
   if (gpgKeyId === undefined) return small ? bytesBody([packWalFile(file)]) : streamBody(packStream(file));
   const { noteEncrypted } = await import('./encrypted-notes.ts');
-  const encrypted = noteEncrypted(encrypt(packStream(file), { keyId: gpgKeyId, signal }), file, archive);
+  const encrypted = noteEncrypted(encrypt(packStream(file), { keyId: gpgKeyId, signal }), file, context);
   return small ? bytesBody(await collect(encrypted)) : streamBody(encrypted);
 }
 

@@ -311,6 +311,27 @@ describe('neighbours', () => {
     expect(await push(join(pgWal, FIRST)).status).toBe(0);
   });
 
+  it.each<[string, () => void]>([
+    [
+      'archive_status cannot be read',
+      () => {
+        rmSync(join(pgWal, 'archive_status'), { recursive: true });
+        writeFileSync(join(pgWal, 'archive_status'), 'in the way');
+      },
+    ],
+    [
+      'a note cannot be removed',
+      () => mkdirSync(join(pgWal, '.wal-e/pushed', 'folder'), { recursive: true }),
+    ],
+    ['notes cannot be written', () => writeFileSync(join(pgWal, '.wal-e'), 'in the way')],
+  ])('never hold up the named file: %s', async (_, spoil) => {
+    addReady([FIRST, ...followingSegments(FIRST, 1, MB)]);
+    spoil();
+    const context = testContext({ store });
+    expect(await run({ walSegment: join(pgWal, FIRST), poolSize: 32, markDone: false }, context)).toBe(0);
+    expect(archivedNames()).toContain(`${FIRST}.lzo`);
+  });
+
   it('are segments only', async () => {
     addReady([FIRST]);
     for (const name of ['00000002.history', `${FIRST}.00000028.backup`, `${others[0]}.partial`]) {

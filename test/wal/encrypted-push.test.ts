@@ -94,6 +94,18 @@ describe.skipIf(!hasGpg())('an encrypted segment', () => {
     expect(await pushed(path)).toBe(0);
   });
 
+  it('is archived where its checksum cannot be noted, as on a full disk, and that is said', async () => {
+    const path = addReady(NAME, 1);
+    writeFileSync(join(pgWal, '.wal-e'), 'in the way');
+    const context = testContext({ store, environment });
+    expect(await push({ walSegment: path, poolSize: 32, markDone: true }, context)).toBe(0);
+    expect((await fetched(NAME)).equals(readFileSync(path))).toBe(true);
+    const warnings = context.records.filter(({ level }) => level === 'WARNING');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'the checksum of an encrypted object could not be noted',
+    ]);
+  });
+
   it('of another content is not taken for it', async () => {
     await pushed(addReady(NAME, 1));
     await expect(pushed(addReady(NAME, 2))).rejects.toThrow('cannot be compared');
