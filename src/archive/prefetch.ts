@@ -6,6 +6,7 @@
  *     prefetch/position                 the segment that was asked for last
  *     prefetch/child                    pid of the process that fetches ahead; touched whenever it gets on
  *     prefetch/end                      the first segment that the archive did not have
+ *     prefetch/archive                  the archive that all of it came from
  *
  * Everything in it can be lost or removed at any time: then a segment is fetched in the ordinary way.
  */
@@ -29,27 +30,48 @@ const CHILD_SILENCE_MS = 30_000;
 /** How long "the archive does not have it" is believed. PostgreSQL asks again after 5 s. */
 const END_MS = 4_000;
 
-export class Spool {
-  readonly #folder: string;
+/** As PostgreSQL's own: its umask decides whether the group may read its files. */
+export const WAL_MODE = 0o640;
 
-  /** `walDirectory`: where the destination of wal-fetch is. */
-  constructor(walDirectory: string) {
-    this.#folder = join(walDirectory, '.wal-e', 'prefetch');
+export class Spool {
+  readonly folder: string;
+  readonly #archive: string;
+
+  /** `walDirectory`: where the destination of wal-fetch is. `archive`: one line, different for different archives. */
+  constructor(walDirectory: string, archive: string) {
+    this.folder = join(walDirectory, '.wal-e', 'prefetch');
+    this.#archive = archive;
   }
 
   /** Path of the whole segment; it may not exist. */
   pathOf(name: string): string {
-    return join(this.#folder, name);
+    return join(this.folder, name);
   }
 
   has(name: string): boolean {
     return existsSync(this.pathOf(name));
   }
 
+  /** What came from another archive (a restore before this one, another prefix since) goes. */
   make(): void {
-    if (existsSync(join(this.#folder, 'running'))) return;
-    mkdirSync(join(this.#folder, '..'), { recursive: true });
-    for (const folder of [this.#folder, join(this.#folder, 'running')]) makeFolder(folder);
+    if (this.#isOfThisArchive()) return;
+    mkdirSync(join(this.folder, '..'), { recursive: true });
+    for (const folder of [this.folder, join(this.folder, 'running')]) makeFolder(folder);
+    this.clear();
+    writeFileSync(join(this.folder, 'archive'), this.#archive, { mode: 0o600 });
+  }
+
+  /** Empties the spool, and tells who fills it to stop. Returns the pid of that process, when it lives. */
+  clear(): string | undefined {
+    const child = textOf(this.#child);
+    for (const file of ['child', 'end', 'position', 'archive'])
+      rmSync(join(this.folder, file), { force: true });
+    this.keepOnly([]);
+    return isAlive(child) ? child : undefined;
+  }
+
+  #isOfThisArchive(): boolean {
+    return textOf(join(this.folder, 'archive')) === this.#archive;
   }
 
   /** Bytes that a live process has written of the segment so far; undefined when none is at it. */
@@ -63,10 +85,10 @@ export class Spool {
   claim(name: string): string | undefined {
     if (this.progress(name) !== undefined) return undefined;
     // Made apart and renamed, so that no claim is ever seen without the pid of its owner.
-    const apart = join(this.#folder, 'running', `claim.${process.pid}`);
+    const apart = join(this.folder, 'running', `claim.${process.pid}`);
     rmSync(apart, { recursive: true, force: true });
     makeFolder(apart);
-    writeFileSync(join(apart, String(process.pid)), '', { mode: 0o600 });
+    writeFileSync(join(apart, String(process.pid)), '', { mode: WAL_MODE });
     this.release(name);
     try {
       renameSync(apart, this.#running(name));
@@ -78,9 +100,10 @@ export class Spool {
     }
   }
 
-  /** The claimed segment is whole. False when it was cleared meanwhile: nobody wants it any more. */
+  /** The claimed segment is whole. False when the spool was cleared meanwhile: nobody wants it any more. */
   publish(name: string, path: string): boolean {
     try {
+      if (!this.#isOfThisArchive()) return false;
       renameSync(path, this.pathOf(name));
       return true;
     } catch (error) {
@@ -101,7 +124,7 @@ export class Spool {
 
   /** Removes every other segment, whole or in the making. */
   keepOnly(names: readonly string[]): void {
-    for (const folder of [this.#folder, join(this.#folder, 'running')]) {
+    for (const folder of [this.folder, join(this.folder, 'running')]) {
       for (const entry of entries(folder)) {
         const abandoned = /^(?:claim|child)\.(\d+)$/.exec(entry)?.[1];
         const stale = abandoned === undefined ? walFileKind(entry) === 'segment' : !isAlive(abandoned);
@@ -112,19 +135,19 @@ export class Spool {
   }
 
   setPosition(name: string): void {
-    writeFileSync(join(this.#folder, 'position'), name, { mode: 0o600 });
+    writeFileSync(join(this.folder, 'position'), name, { mode: 0o600 });
   }
 
   /** undefined also while it is being written. */
   position(): string | undefined {
-    const name = textOf(join(this.#folder, 'position'));
+    const name = textOf(join(this.folder, 'position'));
     return walFileKind(name) === 'segment' ? name : undefined;
   }
 
   /** Makes this process the one that fetches ahead; false when another one is. */
   becomeChild(): boolean {
     if (this.hasLiveChild()) return false;
-    const own = join(this.#folder, `child.${process.pid}`);
+    const own = join(this.folder, `child.${process.pid}`);
     writeFileSync(own, String(process.pid), { mode: 0o600 });
     try {
       rmSync(this.#child, { force: true });
@@ -140,7 +163,7 @@ export class Spool {
 
   hasLiveChild(): boolean {
     const stat = statSync(this.#child, { throwIfNoEntry: false });
-    if (stat === undefined || Date.now() - stat.mtimeMs > CHILD_SILENCE_MS) return false;
+    if (stat === undefined || distance(stat.mtimeMs) > CHILD_SILENCE_MS) return false;
     return isAlive(textOf(this.#child));
   }
 
@@ -156,23 +179,28 @@ export class Spool {
   }
 
   setEnd(name: string): void {
-    writeFileSync(join(this.#folder, 'end'), name, { mode: 0o600 });
+    writeFileSync(join(this.folder, 'end'), name, { mode: 0o600 });
   }
 
   /** Whether the archive was found not to have this segment just now. */
   isEnd(name: string): boolean {
-    const path = join(this.#folder, 'end');
+    const path = join(this.folder, 'end');
     const stat = statSync(path, { throwIfNoEntry: false });
-    return stat !== undefined && Date.now() - stat.mtimeMs < END_MS && textOf(path) === name;
+    return stat !== undefined && distance(stat.mtimeMs) < END_MS && textOf(path) === name;
   }
 
   get #child(): string {
-    return join(this.#folder, 'child');
+    return join(this.folder, 'child');
   }
 
   #running(name: string): string {
-    return join(this.#folder, 'running', name);
+    return join(this.folder, 'running', name);
   }
+}
+
+/** Milliseconds between then and now. Where the clock was set back, what is in the future is not new. */
+function distance(then: number): number {
+  return Math.abs(Date.now() - then);
 }
 
 /** False when it is there already. */

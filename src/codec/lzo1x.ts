@@ -48,13 +48,27 @@ interface Exports {
   adler32(address: number, length: number): number;
 }
 
+/** V8 sets 10 GB of addresses aside for a module's memory, of which it uses next to nothing. */
+function instantiate(code: Uint8Array): WebAssembly.Instance {
+  try {
+    return new WebAssembly.Instance(new WebAssembly.Module(code));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UserError('not enough address space for WebAssembly, in which segments are compressed', {
+      detail: error.message,
+      hint: 'Lift the limit on virtual memory (ulimit -v, LimitAS of systemd); resident memory is not meant.',
+      cause: error,
+    });
+  }
+}
+
 function load(code: Uint8Array): Lzo1x {
   if (!('WebAssembly' in globalThis)) {
     throw new UserError('this Node runs without WebAssembly, in which segments are compressed', {
       hint: 'Take --jitless, or whatever else switches it off, out of NODE_OPTIONS.',
     });
   }
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(code));
+  const instance = instantiate(code);
   // Built from our own sources together with this file: the one place where the module's shape is taken as given.
   const made = instance.exports as Exports;
   return {

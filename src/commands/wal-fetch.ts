@@ -7,7 +7,7 @@ import { Spool } from '../archive/prefetch.ts';
 import { UsageError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { followingSegments, walFileKind } from '../postgres/segment.ts';
-import { archiveUrl } from '../settings/archive-address.ts';
+import { archiveAddress, archiveUrl } from '../settings/archive-address.ts';
 import { fetchErrorExit } from '../settings/fetch.ts';
 import { destinationFolder } from '../wal/destination.ts';
 import { fetchFailureStatus } from '../wal/fetch-failure.ts';
@@ -68,7 +68,7 @@ async function fetchSegment(
   task: Task,
 ): Promise<number | undefined> {
   const folder = destinationFolder(path);
-  const spool = openSpool(folder, name, task.log);
+  const spool = openSpool(folder, name, task);
   if (spool === undefined) return fetchDirectly(name, path, task);
   const size = (await promote(spool, name, path, task)) ?? (await fetchAlone(spool, name, path, task));
   if (size !== undefined) await lookAhead(spool, folder, followingSegments(name, count, size), task.log);
@@ -76,9 +76,9 @@ async function fetchSegment(
 }
 
 /** The spool is a help: when it cannot be used, the segment comes straight from the archive. */
-function openSpool(folder: string, name: string, log: Log): Spool | undefined {
+function openSpool(folder: string, name: string, { context, log }: Task): Spool | undefined {
   try {
-    const spool = new Spool(folder);
+    const spool = new Spool(folder, archiveAddress(context.settings));
     spool.make();
     spool.setPosition(name);
     return spool;
@@ -134,7 +134,19 @@ function claim(spool: Spool, name: string, log: Log): boolean {
   }
 }
 
-async function fetchDirectly(
+/** On a full disk what was fetched ahead gives way to what is needed now. */
+async function fetchDirectly(name: string, path: string, task: Task): Promise<number | undefined> {
+  try {
+    return await fetchFromArchive(name, path, task);
+  } catch (error) {
+    const { isFull, makeRoom } = await import('../wal/room.ts');
+    if (!isFull(error)) throw error;
+    await makeRoom(new Spool(destinationFolder(path), archiveAddress(task.context.settings)));
+    return fetchFromArchive(name, path, task);
+  }
+}
+
+async function fetchFromArchive(
   name: string,
   path: string,
   { context, log, fields }: Task,

@@ -2,6 +2,7 @@
 import { Spool } from '../archive/prefetch.ts';
 import { UsageError } from '../errors.ts';
 import { walFileKind } from '../postgres/segment.ts';
+import { archiveAddress } from '../settings/archive-address.ts';
 import { prefetch } from '../wal/prefetching.ts';
 import type { Context } from './context.ts';
 
@@ -18,7 +19,7 @@ export async function run(args: WalPrefetchArguments, context: Context): Promise
   if (walFileKind(segment) !== 'segment') {
     throw new UsageError('not the name of a WAL segment', { detail: `The name is "${segment}".` });
   }
-  const spool = new Spool(baseDirectory);
+  const spool = new Spool(baseDirectory, archiveAddress(context.settings));
   spool.make();
   if (!spool.becomeChild()) return 0;
   try {

@@ -12,6 +12,7 @@ import {
   mkdir as makeFolder,
   open as openPath,
   read as readDescriptor,
+  readdir as readFolder,
   rmdir as removeFolder,
   rename as renamePath,
   type Stats,
@@ -33,6 +34,11 @@ export function link(from: string, to: string): Promise<void> {
 
 export function rename(from: string, to: string): Promise<void> {
   return done((callback) => renamePath(from, to, callback));
+}
+
+/** Names of what is in the folder. */
+export function readdir(path: string): Promise<string[]> {
+  return result((callback) => readFolder(path, callback));
 }
 
 /** Fails where the folder is not empty. */

@@ -6,6 +6,7 @@
 import { constants, type Stats } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
+import { confirmAbsence } from './file-absence.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
 import { entriesUnder, type FileEntry } from './file-list.ts';
@@ -183,16 +184,26 @@ async function found(
   base: string,
   signal: AbortSignal,
 ): Promise<FoundObject | undefined> {
-  const handle = await absentAware(path, base, () =>
-    fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK),
-  );
-  if (handle === undefined) return undefined;
+  const handle = await openIfThere(path);
+  if (handle === undefined) {
+    await confirmAbsence(base);
+    return undefined;
+  }
   const stat = await handle.stat();
   if (!stat.isFile()) {
     await handle.close();
     return undefined;
   }
   return { key, size: stat.size, modified: stat.mtime, body: read(handle, path, stat.size, signal) };
+}
+
+async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {
+  try {
+    return await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw fileError('could not open a file', path, error);
+  }
 }
 
 async function* read(handle: fs.OpenFile, path: string, size: number, signal: AbortSignal) {
@@ -227,29 +238,6 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw fileError('could not look at a file', path, error);
   }
-}
-
-/**
- * Absence is only an answer while the prefix itself is there: a mount that is gone must not look like an empty archive,
- * which PostgreSQL would take for the end of the WAL.
- */
-async function absentAware<T>(path: string, base: string, action: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await action();
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw fileError('could not open a file', path, error);
-  }
-  try {
-    await fs.access(base || '/');
-  } catch (error) {
-    throw new StoreError('the directory of the storage prefix is not there', {
-      detail: fileError('', base, error).detail,
-      hint: 'Check the prefix, and that its file system is mounted.',
-      transient: false,
-      cause: error,
-    });
-  }
-  return undefined;
 }
 
 async function* pages(

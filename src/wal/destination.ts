@@ -19,13 +19,18 @@ export function destinationFolder(path: string): string {
   }
 }
 
+/** The destination is `pg_wal/RECOVERYXLOG`; pg_wal may be a link out of the data directory. */
+export function dataDirectoryOf(path: string): string {
+  return dirname(dirname(path));
+}
+
 /** Downloads beside the destination, then renames. Returns the size in bytes; undefined: the archive does not have it. */
 export async function fetchTo(path: string, name: string, source: Source): Promise<number | undefined> {
   const { download } = await import('./download.ts');
   const folder = destinationFolder(path);
   removeLeftovers(folder, basename(path));
   const temporary = join(folder, `.${basename(path)}.${process.pid}.wal-fetch`);
-  const size = await download(name, temporary, source);
+  const size = await download(name, temporary, { ...source, dataDirectory: dataDirectoryOf(path) });
   if (size !== undefined) place(temporary, path);
   return size;
 }

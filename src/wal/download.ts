@@ -4,6 +4,7 @@ import { walKey } from '../archive/layout.ts';
 import { LzopDecoder } from '../codec/decoder.ts';
 import { decryptIfEncrypted } from '../crypt/gpg.ts';
 import { DataError, StoreError, UserError } from '../errors.ts';
+import { checkOwnSystem } from '../postgres/own-system.ts';
 import { walFileKind } from '../postgres/segment.ts';
 import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { FoundObject, Store } from '../store/store.ts';
@@ -12,6 +13,8 @@ import { SyncedFile } from './synced-file.ts';
 export interface Source {
   readonly store: Store;
   readonly signal: AbortSignal;
+  /** The cluster that the file is for, where that is known. */
+  readonly dataDirectory?: string | undefined;
   /** Called whenever something arrived. */
   readonly progress?: () => void;
 }
@@ -46,7 +49,10 @@ async function write(object: FoundObject, name: string, path: string, source: So
   try {
     const { size, head } = await decodeInto(file, object, source);
     const kind = walFileKind(name);
-    if (kind === 'segment' || kind === 'partial') checkSegment(name, size, head);
+    if (kind === 'segment' || kind === 'partial') {
+      checkSegment(name, size, head);
+      if (source.dataDirectory !== undefined) checkOwnSystem(name, head, source.dataDirectory);
+    }
     await file.finish();
     return size;
   } catch (error) {

@@ -3,8 +3,9 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Spool } from '../archive/prefetch.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { checkOwnSystem } from '../postgres/own-system.ts';
 import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
-import { place } from './destination.ts';
+import { dataDirectoryOf, place } from './destination.ts';
 
 /** How long a segment that another process is fetching may stand still before this one fetches it itself. */
 const STALL_MS = 500;
@@ -23,7 +24,7 @@ export async function takePrefetched(
   await waitWhileItGrows(spool, name);
   if (!spool.has(name)) return undefined;
   try {
-    const size = check(spool.pathOf(name), name);
+    const size = check(spool.pathOf(name), name, dataDirectoryOf(path));
     place(spool.pathOf(name), path);
     return size;
   } catch (error) {
@@ -57,13 +58,14 @@ function delay(ms: number): Promise<void> {
 }
 
 /** The lzop checks were made when it was written; these tell that it is all there and under its own name. */
-function check(path: string, name: string): number {
+function check(path: string, name: string, dataDirectory: string): number {
   const descriptor = openSync(path, 'r');
   try {
     const head = new Uint8Array(SEGMENT_HEAD_BYTES);
     const length = readSync(descriptor, head, 0, head.length, 0);
     const { size } = fstatSync(descriptor);
     checkSegment(name, size, head.subarray(0, length));
+    checkOwnSystem(name, head, dataDirectory);
     return size;
   } finally {
     closeSync(descriptor);

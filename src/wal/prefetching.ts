@@ -5,11 +5,14 @@
  */
 import type { Spool } from '../archive/prefetch.ts';
 import { UserError } from '../errors.ts';
-import { followingSegments } from '../postgres/segment.ts';
+import { DEFAULT_SEGMENT_BYTES, followingSegments } from '../postgres/segment.ts';
 import { download, type Source } from './download.ts';
+import { hasRoom } from './room.ts';
 
 const LANES = 4;
 const TOUCH_MS = 1000;
+/** So many segments must find room beside what is fetched ahead: PostgreSQL writes to the same disk. */
+const SPARE_SEGMENTS = 8;
 
 export interface PrefetchOrder {
   readonly first: string;
@@ -49,7 +52,8 @@ class Prefetching {
   /** Keeps the spool full while PostgreSQL uses it up. */
   async fill(segmentBytes: number): Promise<void> {
     const lanes = Array.from({ length: Math.min(LANES, this.#order.count - 1) }, async () => {
-      for (let name = this.#next(segmentBytes); name; name = this.#next(segmentBytes)) await this.fetch(name);
+      for (let name = this.#next(segmentBytes); name; name = this.#next(segmentBytes))
+        await this.fetch(name, segmentBytes);
     });
     await Promise.all(
       lanes.map((lane) =>
@@ -62,8 +66,10 @@ class Prefetching {
   }
 
   /** Size in bytes of the fetched segment; 0: somebody else is at it; undefined: the archive does not have it. */
-  async fetch(name: string): Promise<number | undefined> {
+  async fetch(name: string, usualBytes = DEFAULT_SEGMENT_BYTES): Promise<number | undefined> {
     this.#tried.add(name);
+    if (!hasRoom(this.#spool.folder, SPARE_SEGMENTS * usualBytes))
+      throw new UserError('no room to fetch ahead');
     const path = this.#spool.claim(name);
     if (path === undefined) return 0;
     try {

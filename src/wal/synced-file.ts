@@ -3,6 +3,7 @@
  * of what is there already goes on in the background, so that the last one has little left to do.
  */
 import { closeSync, fdatasync, fsync, openSync, writeSync } from 'node:fs';
+import { WAL_MODE } from '../archive/prefetch.ts';
 
 /** A background sync starts when so much waits for it. Smaller ones would only be more commits of the file system. */
 const SYNC_BYTES = 4 * 1024 * 1024;
@@ -17,7 +18,7 @@ export class SyncedFile {
 
   /** Makes the file, or empties it. */
   constructor(path: string) {
-    this.#descriptor = openSync(path, 'w', 0o600);
+    this.#descriptor = openSync(path, 'w', WAL_MODE);
   }
 
   /** Synchronous: `bytes` may be another's from now on. */

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -98,7 +99,8 @@ describe('wal-fetch of one file', () => {
     await put(name, content);
     expect(await run(name).status).toBe(0);
     expect(readFileSync(destination).equals(content)).toBe(true);
-    expect(statSync(destination).mode & 0o777).toBe(0o600);
+    // As PostgreSQL's own files: the umask decides about the group.
+    expect(statSync(destination).mode & 0o777).toBe(0o640 & ~process.umask());
     expect(filesLeft()).toEqual(['RECOVERYXLOG']);
   });
 
@@ -152,6 +154,8 @@ describe('wal-fetch of one file', () => {
 });
 
 describe('a file that the archive does not have', () => {
+  beforeEach(() => putSegments(followingSegments(FIRST, 1, MB)));
+
   it.each([0, 8])('exits with 1 and says so as the original does, prefetching %i', async (ahead) => {
     const { status, context } = run(FIRST, { prefetch: ahead });
     expect(await status).toBe(1);
@@ -168,6 +172,68 @@ describe('a file that the archive does not have', () => {
   it.each(['recovery.signal', 'standby.signal'])('exits with 1 with %s too', async (signal) => {
     writeFileSync(join(folder, signal), '');
     expect(await run(FIRST).status).toBe(1);
+  });
+});
+
+describe('an archive of which nothing is there, as when its file system is not mounted', () => {
+  it.each([
+    ['recovery.signal', 200],
+    ['standby.signal', 1],
+    ['PG_VERSION', 2],
+  ])('is a failure: with %s it exits with %i', async (file, expected) => {
+    writeFileSync(join(folder, file), '');
+    const { status, context } = run(FIRST);
+    expect(await status).toBe(expected);
+    expect(context.records.at(-1)).toMatchObject({
+      level: 'ERROR',
+      message: 'the directory of the storage prefix is empty',
+    });
+  });
+});
+
+describe('a segment of another database system', () => {
+  const OWN = 7_000_000_000_000_000_001n;
+  const FOREIGN = 7_000_000_000_000_000_002n;
+
+  beforeEach(() => {
+    mkdirSync(join(folder, 'global'));
+    const control = Buffer.alloc(8192);
+    control.writeBigUInt64LE(OWN);
+    writeFileSync(join(folder, 'global', 'pg_control'), control);
+    writeFileSync(join(folder, 'recovery.signal'), '');
+  });
+
+  it('stops the recovery, which PostgreSQL would end on it', async () => {
+    await put(FIRST, segmentBytes(FIRST, MB, 1, { systemIdentifier: FOREIGN }));
+    const { status, context } = run(FIRST);
+    expect(await status).toBe(200);
+    expect(filesLeft()).toEqual([]);
+    expect(context.records.at(-1)).toMatchObject({
+      message: `the WAL segment ${FIRST} belongs to another database system`,
+      detail: `Its system identifier is ${FOREIGN}, that of the data directory is ${OWN}.`,
+    });
+  });
+
+  it('is told from its own', async () => {
+    await put(FIRST, segmentBytes(FIRST, MB, 1, { systemIdentifier: OWN }));
+    expect(await run(FIRST).status).toBe(0);
+  });
+
+  it('is not taken from the spool', async () => {
+    await put(FIRST, segmentBytes(FIRST, MB, 1, { systemIdentifier: OWN }));
+    new Spool(pgWal, store.url).make();
+    const foreign = segmentBytes(FIRST, MB, 2, { systemIdentifier: FOREIGN });
+    writeFileSync(join(pgWal, '.wal-e/prefetch', FIRST), foreign);
+    expect(await run(FIRST, { prefetch: 1 }).status).toBe(0);
+    expect(readFileSync(destination).equals(segmentBytes(FIRST, MB, 1, { systemIdentifier: OWN }))).toBe(
+      true,
+    );
+  });
+
+  it('comes through where the destination is in no data directory', async () => {
+    rmSync(join(folder, 'global'), { recursive: true });
+    await put(FIRST, segmentBytes(FIRST, MB, 1, { systemIdentifier: FOREIGN }));
+    expect(await run(FIRST).status).toBe(0);
   });
 });
 
@@ -302,7 +368,7 @@ describe('prefetch', () => {
       expect(spooled()).toEqual(wanted);
       for (const name of wanted) expect(statSync(join(pgWal, '.wal-e/prefetch', name)).size).toBe(size * MB);
       expect(running()).toEqual([]);
-      new Spool(pgWal).keepOnly([]);
+      new Spool(pgWal, store.url).keepOnly([]);
     }
   });
 
@@ -318,7 +384,7 @@ describe('prefetch', () => {
     await expect(ahead(FIRST, 8, failing(ill))).rejects.toBe(ill);
     expect(spooled()).toEqual([]);
     expect(running()).toEqual([]);
-    expect(new Spool(pgWal).hasLiveChild()).toBe(false);
+    expect(new Spool(pgWal, store.url).hasLiveChild()).toBe(false);
   });
 
   it('never spools a damaged segment', async () => {
@@ -331,7 +397,7 @@ describe('prefetch', () => {
 
   it('is one process at a time', async () => {
     await putSegments(names.slice(0, 3));
-    const spool = new Spool(pgWal);
+    const spool = new Spool(pgWal, store.url);
     spool.make();
     expect(spool.becomeChild()).toBe(true);
     expect(await ahead(FIRST, 8)).toBe(0);
@@ -340,7 +406,7 @@ describe('prefetch', () => {
 
   it('goes on behind the segment that was asked for last', async () => {
     await putSegments(names);
-    const spool = new Spool(pgWal);
+    const spool = new Spool(pgWal, store.url);
     spool.make();
     spool.setPosition(names[2] ?? '');
     await ahead(names[3] ?? '', 4);
@@ -383,6 +449,36 @@ describe('prefetch', () => {
     },
   );
 
+  it('is cleared of what came from another archive, and takes nothing more from there', async () => {
+    await putSegments(names);
+    const other = new Spool(pgWal, 'file://localhost/another');
+    other.make();
+    expect(other.becomeChild()).toBe(true);
+    for (const name of names.slice(0, 3)) writeFileSync(other.pathOf(name), segmentBytes(name, MB, 99));
+    const late = other.claim(names[3] ?? '') ?? '';
+    writeFileSync(late, segmentBytes(names[3] ?? '', MB, 99));
+
+    expect(await run(FIRST, { prefetch: 4 }).status).toBe(0);
+    expect(readFileSync(destination).equals(segmentBytes(FIRST, MB, 1))).toBe(true);
+    expect(spooled()).toEqual([]);
+    expect(other.touchChild()).toBe(false);
+    expect(other.publish(names[3] ?? '', late)).toBe(false);
+    const again = other.claim(names[4] ?? '') ?? '';
+    expect(other.publish(names[4] ?? '', again)).toBe(false);
+    expect(spooled()).toEqual([]);
+  });
+
+  it('is not held up by what seems to come from the future, when the clock was set back', async () => {
+    const spool = new Spool(pgWal, store.url);
+    spool.make();
+    expect(spool.becomeChild()).toBe(true);
+    spool.setEnd(FIRST);
+    expect([spool.hasLiveChild(), spool.isEnd(FIRST)]).toEqual([true, true]);
+    const tomorrow = new Date(Date.now() + 86_400_000);
+    for (const name of ['child', 'end']) utimesSync(join(pgWal, '.wal-e/prefetch', name), tomorrow, tomorrow);
+    expect([spool.hasLiveChild(), spool.isEnd(FIRST)]).toEqual([false, false]);
+  });
+
   it('is cleared of what is not wanted any more', async () => {
     await putSegments(names);
     await ahead(FIRST, 4);
@@ -392,7 +488,7 @@ describe('prefetch', () => {
 
   it('waits for a segment that another process is fetching while it grows', async () => {
     await putSegments([FIRST]);
-    const spool = new Spool(pgWal);
+    const spool = new Spool(pgWal, store.url);
     spool.make();
     const claimed = spool.claim(FIRST) ?? '';
     const content = segmentBytes(FIRST, MB, 1);
@@ -408,7 +504,7 @@ describe('prefetch', () => {
 
   it('does not wait for one that stands still, nor for one whose process is dead', async () => {
     await putSegments([FIRST]);
-    const spool = new Spool(pgWal);
+    const spool = new Spool(pgWal, store.url);
     spool.make();
     spool.claim(FIRST);
     const started = performance.now();

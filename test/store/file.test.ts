@@ -65,6 +65,14 @@ describe('file store', () => {
     );
   });
 
+  it('says that nothing at all is under the prefix, where a mount is gone and left its folder', async () => {
+    await expect(store.get(walKey('x'), call)).rejects.toThrow(
+      'the directory of the storage prefix is empty',
+    );
+    mkdirSync(`${root}/basebackups_005`);
+    expect(await store.get(walKey('x'), call)).toBeUndefined();
+  });
+
   it('is empty before the first put: whoever asks before putting is not held up', async () => {
     const fresh = createFileStore(`${root}/not made yet`);
     expect(await fresh.head(walKey('x'), call)).toBeUndefined();

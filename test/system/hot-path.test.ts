@@ -94,6 +94,7 @@ describe('no more is loaded than is listed here', () => {
     const spool = join(folder, '.wal-e', 'prefetch');
     mkdirSync(spool, { recursive: true });
     for (const name of [SEGMENT, NEXT_SEGMENT]) copyFileSync(walFile, join(spool, name));
+    writeFileSync(join(spool, 'archive'), environment.WALE_FILE_PREFIX ?? '');
     const loads = run(['wal-fetch', '-p', '1', SEGMENT, join(folder, 'promoted')]);
     expect(files(loads)).toEqual(FILES);
     expect(builtins(loads)).toEqual(FREE);

@@ -111,6 +111,7 @@ describe('wal-fetch of a segment', () => {
       'a live process that does not get on',
     );
     writeFileSync(join(spool(), 'child'), String(process.pid));
+    writeFileSync(join(spool(), 'archive'), `file://localhost${archive}`);
     const started = performance.now();
     expect((await fetch(FIRST)).status).toBe(0);
     expect(performance.now() - started).toBeLessThan(5000);

@@ -1,0 +1,26 @@
+/** Disk space for the segment that is needed now: that of the segments that were fetched ahead. */
+import { statfsSync } from 'node:fs';
+import { isAlive, type Spool } from '../archive/prefetch.ts';
+
+/** A process that fetches ahead notices soon that it is no longer wanted; what it has open takes space until then. */
+const CHILD_ENDS_MS = 3000;
+const LOOK_MS = 20;
+
+/** Whether the failure says that a disk or a quota is full. */
+export function isFull(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
+}
+
+export async function makeRoom(spool: Spool): Promise<void> {
+  const child = spool.clear();
+  for (let waited = 0; child !== undefined && isAlive(child) && waited < CHILD_ENDS_MS; waited += LOOK_MS) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** Whether `folder` has room for more than `bytes`. */
+export function hasRoom(folder: string, bytes: number): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize > bytes;
+}
