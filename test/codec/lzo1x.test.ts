@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BLOCK_BYTES, lzo1x } from '../../src/codec/lzo1x.ts';
 import { Assembly, decompressBlock, END_MARKER } from '../harness/lzo1x.ts';
+import { seededRandom } from '../harness/random.ts';
 import { noise, patchwork, words, zeros } from '../harness/samples.ts';
 
 const INPUT_ENDS = -1;
@@ -130,6 +131,15 @@ describe('a compressed block', () => {
     }
   });
 
+  test('of records that differ in a few bytes gives them back, and is small', () => {
+    for (let period = 1; period <= 300; period += 1) {
+      const records = recordsOf(period, 6000 + period);
+      const packedLength = roundTrip(records, `records of ${period} bytes`);
+      if (period >= 64) expect(packedLength, `${period}`).toBeLessThan(records.length / 4);
+    }
+    for (let length = 1; length < 400; length += 1) roundTrip(recordsOf(24, length), `${length} bytes`);
+  });
+
   test('of structured data of any length gives it back', () => {
     for (let length = 1; length < 3000; length += 1) {
       roundTrip(patchwork(length, length), `patchwork of ${length}`);
@@ -139,6 +149,19 @@ describe('a compressed block', () => {
     }
   });
 });
+
+/** The same `period` bytes again and again, one to three of them changed each time. */
+function recordsOf(period: number, length: number): Buffer {
+  const plain = Buffer.alloc(length, noise(period, period));
+  const random = seededRandom(period);
+  for (let at = 0; at < length; at += period) {
+    for (let changes = 1 + random() * 3; changes >= 1; changes -= 1) {
+      const place = at + Math.floor(random() * period);
+      if (place < length) plain.writeUInt8(Math.floor(random() * 256), place);
+    }
+  }
+  return plain;
+}
 
 function roundTrip(plain: Uint8Array, what: string): number {
   const codec = lzo1x();
