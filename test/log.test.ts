@@ -17,7 +17,7 @@ test('an expected error is one ERROR record with detail and hint, and no stack',
   expect(record).toMatchObject({ level: 'ERROR', message: 'it failed', detail: 'a fact', hint: 'do this' });
 });
 
-test("any other error is a CRITICAL record in the original's words, with its stack", () => {
+test("[log-4] any other error is a CRITICAL record in the original's words, with its stack", () => {
   const [record] = logged((log) => log.failure(new TypeError('a bug')));
   expect(record).toMatchObject({
     level: 'CRITICAL',

@@ -77,7 +77,8 @@ class Line {
       database: settings.database,
       // pg would look into .pgpass by itself if there were none.
       password: () => password,
-      options: settings.options,
+      // The last one counts. Without PGOPTIONS none are sent: a pooler on the way may refuse them.
+      ...(settings.options && { options: `${settings.options} -c statement_timeout=0` }),
       ssl,
       stream: () => this.#socket,
       connectionTimeoutMillis: settings.connectTimeoutMs,

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('delete keeps what is needed and leaves nothing that may go, on archives made at random', {
+it('[del-12] delete keeps what is needed and leaves nothing that may go, on archives made at random', {
   timeout: 120_000,
 }, async () => {
   expect(await checkCases(1, 200)).toBeLessThan(50);

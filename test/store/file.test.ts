@@ -94,7 +94,7 @@ describe('file store', () => {
     }
   });
 
-  it('finds the temporary file of a put that was killed, keeps it out of lists, and removes it on request', async () => {
+  it('[arc-11] finds the temporary file of a put that was killed, keeps it out of lists, and removes it on request', async () => {
     mkdirSync(`${root}/wal_005`);
     writeFileSync(`${root}/wal_005/.a.lzo.0123456789abcdef.tmp`, 'half');
     writeFileSync(`${root}/wal_005/b.lzo`, 'whole');

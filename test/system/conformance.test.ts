@@ -433,6 +433,19 @@ describe('S3 variables', () => {
     }
   });
 
+  test('[wfetch-13] [wfetch-14] a bucket that is not there and a refusal are errors with their reason', async () => {
+    const to = join(folder, 'to');
+    for (const [changes, reason] of [
+      [{ WALE_S3_PREFIX: 's3://no-such-bucket/x' }, 'NoSuchBucket'],
+      [{ AWS_SECRET_ACCESS_KEY: 'wrong' }, 'SignatureDoesNotMatch'],
+    ] as const) {
+      const result = await bare(['wal-fetch', '-p', '0', ABSENT, to], { ...environment, ...changes });
+      expect(result.status).toBe(2);
+      expect(errorOf(result)?.detail).toContain(reason);
+    }
+    expect(existsSync(to)).toBe(false);
+  });
+
   test("[wfetch-3] a segment that is not in the archive: status 1, and the original's message", async () => {
     mkdirSync(archive);
     for (const settings of [environment, { WALE_FILE_PREFIX: prefix }]) {
@@ -790,6 +803,17 @@ describe('delete', () => {
     expect(keys()).toEqual(before);
   });
 
+  test("[del-14] retain says what it does in the original's words", async () => {
+    const said = async (count: string) => messages(await run(['delete', 'retain', count]));
+    expect(await said('1')).toContain('Deleting 1 oldest base backups.');
+    expect(await said('2')).toContain('Retaining all 2 base backups.');
+    rmSync(join(archive, `basebackups_005/${OLD}_backup_stop_sentinel.json`));
+    expect(await said('2')).toContain('Retaining existing base backup.');
+    rmSync(archive, { recursive: true });
+    mkdirSync(archive);
+    expect(await said('2')).toContain('Not deleting any data.');
+  });
+
   test('[del-13] with --terse a deletion is silent, and a dry run shows its report', async () => {
     rmSync(join(archive, 'wal_005/somebody-elses'));
     const planned = await run(['--terse', 'delete', 'before', KEPT]);
@@ -1023,6 +1047,24 @@ describe('base backups', () => {
     const result = await bare(['backup-push', cluster.dataDirectory], { ...environment, PGHOST: '/nowhere' });
     expect(result.status).toBe(1);
     expect(`${errorOf(result)?.message} ${errorOf(result)?.detail}`).toContain('/nowhere');
+  });
+
+  test('[bpush-13] [env-21] a relative data directory with doubled slashes, and a statement_timeout, do not matter', async () => {
+    const folderOfData = dirname(cluster.dataDirectory);
+    const result = await runProgram(['backup-push', '--fast-checkpoint', './data//'], {
+      environment: {
+        ...environment,
+        WALE_FILE_PREFIX: environment.WALE_FILE_PREFIX ?? '',
+        PGOPTIONS: '-c statement_timeout=1',
+      },
+      cwd: folderOfData,
+    });
+    expect(result.status, result.stderr).toBe(0);
+    const newest = /DETAIL: (base_\w+): /.exec(result.stderr)?.[1] ?? '';
+    const { spec } = JSON.parse(readFileSync(object(`${newest}_backup_stop_sentinel.json`), 'utf8'));
+    expect(spec.base_prefix).toBe(`${cluster.dataDirectory}/`);
+    for (const kind of readdirSync(join(made, 'basebackups_005')))
+      if (kind.startsWith(newest)) rmSync(object(kind), { recursive: true });
   });
 
   test('[env-18] the PG variables say which server', async () => {

@@ -180,7 +180,7 @@ describe('delete that is killed', () => {
       .map(({ name }) => name);
   }
 
-  it('never leaves a listed backup that cannot be restored, and the next run finishes', async () => {
+  it('[del-11] never leaves a listed backup that cannot be restored, and the next run finishes', async () => {
     console.info(`seed ${SEED}`);
     const random = seededRandom(SEED);
     const folder = createScratch();

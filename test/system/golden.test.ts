@@ -38,7 +38,7 @@ describe.each([
   ['gpg', 'latest'],
   ['gpg', 'current'],
 ])('golden archive %s, timeline %s', (name, timeline) => {
-  test.runIf(name !== 'gpg' || hasGpg())('restores to the data that its README lists', async () => {
+  test.runIf(name !== 'gpg' || hasGpg())('[arc-8] restores to the data that its README lists', async () => {
     const source = join(fixtures, name);
     const facts: Expected = JSON.parse(readFileSync(join(source, 'expected.json'), 'utf8'));
     const folder = createScratch(serverAccount());

@@ -152,7 +152,7 @@ describe('a fault that passes does not show', () => {
     }
   }
 
-  it('a burst of SlowDown', async () => {
+  it('[wpush-13] a burst of SlowDown', async () => {
     const store = open();
     proxy.plan = hitting(() => true, { kind: 'answer', status: 503, code: 'SlowDown' }, 5);
     expect(await store.put(key, [SMALL], createOnly)).toBe('stored');

@@ -89,7 +89,7 @@ describe.runIf(hasLzop)('beside the same of WAL-E', () => {
     });
   });
 
-  test('every member has the same headers to the byte, ustar and PAX, and the same content', () => {
+  test('[arc-13] every member has the same headers to the byte, ustar and PAX, and the same content', () => {
     const theirs = original();
     let compared = 0;
     for (const [name, member] of again()) {

@@ -41,7 +41,7 @@ const methods = () =>
   server.log.map((line) => line.replace(/\?.*(uploads|partNumber=\d+|uploadId).*? /, ' $1 '));
 
 describe('the size of parts', () => {
-  it('is 5 MiB, which keeps memory small, up to 43 GiB, and lets 5 TiB be stored in at most 10,000', () => {
+  it('[arc-12] is 5 MiB, which keeps memory small, up to 43 GiB, and lets 5 TiB be stored in at most 10,000', () => {
     expect(partBytes()).toBe(5 * MIB);
     expect(partBytes(43 * 1024 * MIB)).toBe(5 * MIB);
     for (const size of [100 * 1024 * MIB, 1024 * 1024 * MIB, 5 * 1024 * 1024 * MIB]) {

@@ -59,7 +59,7 @@ const READ_ALL = `select sum(pg_relation_size(c.oid)) from pg_class c where relk
     end loop; end $$`;
 
 describe('a backup of a server that is written to', () => {
-  it.each(TESTED_VERSIONS)('of version %i is what it was, once restored', async (version) => {
+  it.each(TESTED_VERSIONS)('[bpush-2] of version %i is what it was, once restored', async (version) => {
     const { cluster, archive, environment } = await archived({
       version,
       initdbArguments: ['-k'],
@@ -132,7 +132,7 @@ function otherOid(oids: Iterable<string>, known: string): string {
 }
 
 describe('a data directory of unusual shape', () => {
-  it('is backed up whole: links, odd names, a relation file of more than a gigabyte, tens of thousands of files', async () => {
+  it('[bpush-11] [bpush-14] is backed up whole: links, odd names, a relation file of more than a gigabyte, tens of thousands of files', async () => {
     const { cluster, archive, environment } = await archived({ segmentMb: 1 });
     await cluster.stop();
     const { dataDirectory, folder } = cluster;

@@ -117,7 +117,7 @@ describe('before anything is uploaded', () => {
 });
 
 describe('a second backup of the same cluster', () => {
-  it('is refused while the first runs, and the first goes on', async () => {
+  it('[bpush-15] is refused while the first runs, and the first goes on', async () => {
     const { cluster, archive, environment } = made;
     const slow = [
       'backup-push',
