@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createLog } from '../src/log.ts';
 import { formatBytes, formatDuration, Progress } from '../src/progress.ts';
 
@@ -39,6 +39,35 @@ it('logs a line for each part where there is no terminal, and writes nothing els
   progress.end();
   expect(lines).toEqual(['restored 2.0 GB of 4.0 GB (50%), 2.0 GB/s, 1 s left, 1 of 3 parts | part 1']);
   expect(written).toEqual([]);
+});
+
+it('says once a minute how far it is when no part comes to an end, and nothing in between', () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const { progress, lines, pass } = setUp(false);
+    const live = (seconds: number) => {
+      for (let second = 0; second < seconds; second += 1) {
+        pass(1);
+        progress.add(1e7);
+        vi.advanceTimersByTime(1000);
+      }
+    };
+    live(59);
+    expect(lines).toEqual([]);
+    live(1);
+    expect(lines).toEqual([expect.stringMatching(/^restored 600\.0 MB of 4\.0 GB \(15%\), 10\.0 MB\/s, /)]);
+    live(30);
+    progress.partDone('part 1');
+    live(59);
+    expect(lines).toHaveLength(2);
+    live(61);
+    expect(lines).toHaveLength(4);
+    progress.end();
+    live(120);
+    expect(lines).toHaveLength(4);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('leaves a terminal with an empty line and the log without lines for parts', () => {

@@ -5,7 +5,7 @@
  *
  * Names are byte strings: each character is one byte (latin1), since a file's name need not be UTF-8.
  */
-import { promises as fs, type Stats } from 'node:fs';
+import { type Dir, promises as fs, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { isEmptied, isLeftOut } from './cluster-contents.ts';
 import { isDatabaseFolder, relationFile } from './relation-file.ts';
@@ -143,28 +143,39 @@ function followed(folder: Folder, name: string, stat: Stats, walk: ClusterWalk):
   walk.odd({ kind: 'folder behind a link', name: textOf(name) });
 }
 
+/** Ends early when the folder vanishes while it is read. */
 async function* batches(path: string): AsyncGenerator<string[]> {
   const folder = await present(fs.opendir(bytes(path), { encoding: 'latin1', bufferSize: BATCH }));
   if (folder === undefined) return;
-  let names: string[] = [];
-  for await (const { name } of folder) {
-    names.push(name);
-    if (names.length < BATCH) continue;
-    yield names;
-    names = [];
+  try {
+    for (let names = await namesOf(folder, path); names.length > 0; names = await namesOf(folder, path)) {
+      yield names;
+    }
+  } finally {
+    await folder.close();
   }
-  if (names.length > 0) yield names;
 }
 
-/** undefined when it vanished: the server drops files and databases while we look. */
-async function present<T>(found: Promise<T>): Promise<T | undefined> {
+/** At most a batch; none at the end. */
+async function namesOf(folder: Dir, path: string): Promise<string[]> {
+  const names: string[] = [];
+  while (names.length < BATCH) {
+    const next = await present(folder.read(), path);
+    if (next === undefined || next === null) break;
+    names.push(next.name);
+  }
+  return names;
+}
+
+/** undefined when it vanished: the server drops files and databases while we look. `path` where Node does not name it. */
+async function present<T>(found: Promise<T>, path?: string): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new UserError('could not read the data directory', {
-      detail: (error as Error).message,
+      detail: `${(error as Error).message}${path === undefined ? '' : ` "${textOf(path)}"`}`,
       hint: code === 'EACCES' ? 'Run as the user who owns the data directory.' : undefined,
       cause: error,
     });

@@ -15,7 +15,7 @@ const FOLDER = 'pg_tblspc';
 
 /**
  * Ascending by oid. Tablespaces inside of the data directory (allow_in_place_tablespaces) are folders like any other
- * and not listed.
+ * and not listed; nor are those that a server drops meanwhile.
  */
 export async function readTablespaces(dataDirectory: string): Promise<ClusterTablespace[]> {
   const entries = await fs.readdir(join(dataDirectory, FOLDER), { withFileTypes: true });
@@ -23,15 +23,20 @@ export async function readTablespaces(dataDirectory: string): Promise<ClusterTab
     .filter((entry) => entry.isSymbolicLink() && /^\d+$/.test(entry.name))
     .map(({ name }) => name);
   oids.sort((a, b) => Number(a) - Number(b));
-  return Promise.all(oids.map((oid) => readTablespace(dataDirectory, oid)));
+  const found = await Promise.all(oids.map((oid) => readTablespace(dataDirectory, oid)));
+  return found.filter((tablespace) => tablespace !== undefined);
 }
 
-async function readTablespace(dataDirectory: string, oid: string): Promise<ClusterTablespace> {
+/** undefined when it was dropped meanwhile: PostgreSQL removes the folder's contents and then the link. */
+async function readTablespace(dataDirectory: string, oid: string): Promise<ClusterTablespace | undefined> {
   const link = `${FOLDER}/${oid}`;
-  const location = resolve(dataDirectory, FOLDER, await fs.readlink(join(dataDirectory, link)));
+  const target = await linkTarget(join(dataDirectory, link));
+  if (target === undefined) return undefined;
+  const location = resolve(dataDirectory, FOLDER, target);
   try {
     if (!(await fs.stat(location)).isDirectory()) throw new Error('it is not a folder');
   } catch (error) {
+    if ((await linkTarget(join(dataDirectory, link))) === undefined) return undefined;
     throw new UserError('the folder of a tablespace is not there', {
       detail: `"${link}" leads to "${location}": ${(error as Error).message}`,
       hint: 'Check that its file system is mounted; drop the tablespace if it is gone.',
@@ -39,6 +44,15 @@ async function readTablespace(dataDirectory: string, oid: string): Promise<Clust
     });
   }
   return { oid, link, location };
+}
+
+async function linkTarget(path: string): Promise<string | undefined> {
+  try {
+    return await fs.readlink(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** The tablespace whose link this is. */

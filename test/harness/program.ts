@@ -11,6 +11,8 @@ export interface ProgramOptions {
   readonly limitMs?: number | undefined;
   /** The user who runs it, where we may choose. */
   readonly uid?: number | undefined;
+  /** A program and its arguments that runs the command line which follows: strace, say. */
+  readonly wrapper?: readonly string[] | undefined;
 }
 
 export interface ProgramResult {
@@ -35,10 +37,11 @@ export async function runProgram(
 
 export function startProgram(
   args: readonly string[],
-  { environment, cwd, limitMs = 60_000, uid }: ProgramOptions = {},
+  { environment, cwd, limitMs = 60_000, uid, wrapper = [] }: ProgramOptions = {},
 ): RunningProgram {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+  const [command = process.execPath, ...rest] = [...wrapper, process.execPath, PROGRAM, ...args];
+  const child = spawn(command, rest, {
     cwd,
     uid,
     env: { PATH, HOME, WALE_LOG_DESTINATION: 'stderr', ...environment },

@@ -195,6 +195,18 @@ describe('a walk through a cluster', () => {
     expect(odd).toEqual([]);
   });
 
+  it('takes a tablespace that is dropped while it looks for one that is not there', async () => {
+    const link = join(root, 'pg_tblspc', '16400');
+    const space = createScratch();
+    for (let round = 0; round < 300; round += 1) {
+      symlinkSync(space, link);
+      const found = readTablespaces(root);
+      if (round % 2 === 0) await new Promise(setImmediate);
+      rmSync(link);
+      expect((await found).length).toBeLessThanOrEqual(1);
+    }
+  });
+
   it('refuses a tablespace whose folder is gone', async () => {
     symlinkSync('/nowhere/at/all', join(root, 'pg_tblspc', '16400'));
     await expect(readTablespaces(root)).rejects.toThrow('the folder of a tablespace is not there');
@@ -255,6 +267,22 @@ describe('a walk through a cluster', () => {
     }
     expect(found.filter((name) => name.startsWith('base/'))).toEqual([]);
     expect(found).toContain('extension/a');
+  });
+
+  it('does not mind a folder that vanishes when half of it is read', async () => {
+    make(...Array.from({ length: 1000 }, (_, i) => `base/5/${i + 16384}`));
+    const walk = walkCluster({
+      ...{ dataDirectory: root, version: VERSION, tablespaces: [], withConfig: false },
+      signal: new AbortController().signal,
+      odd: (oddity) => odd.push(oddity),
+    });
+    let seen = 0;
+    for await (const batch of walk) {
+      seen += batch.filter(({ name }) => name.startsWith('base/5/')).length;
+      if (seen > 0) rmSync(join(root, 'base'), { recursive: true, force: true });
+    }
+    expect(seen).toBeGreaterThan(0);
+    expect(seen).toBeLessThan(1000);
   });
 
   it('carries names as bytes', async () => {

@@ -105,9 +105,9 @@ describe('a backup whose server fails it', () => {
     expect(backupNames(made.archive)).toEqual([]);
   });
 
-  it('ends when the server stops', async () => {
+  it.each(['fast', 'kill'] as const)('ends when the server stops (%s)', async (mode) => {
     const running = await startSlowly();
-    await made.cluster.stop('fast');
+    await made.cluster.stop(mode);
     const { status, stderr } = await running.finished;
     expect(status).toBe(1);
     expect(stderr).toContain('lost the connection to PostgreSQL');
