@@ -162,15 +162,20 @@ async function extractParts(
       progress.partDone(`${urlOf(store, part.key)}: ${extracted.members} members.`);
     },
   });
-  if (repeated) await refuseSharedNames(plan, marker, signal);
+  if (repeated) await compareCount(plan, begun, marker, signal);
   return marker;
 }
 
 /**
  * A name in two parts is found when the second is written, unless what lies there may be the part's own, of an attempt
- * that failed. Then it shows in the number of files.
+ * that failed. Then it shows in the number of files, as do files of a part whose object is another one by now.
  */
-async function refuseSharedNames(plan: Plan, { parts }: Marker, signal: AbortSignal): Promise<void> {
+async function compareCount(
+  plan: Plan,
+  begun: Marker,
+  { parts }: Marker,
+  signal: AbortSignal,
+): Promise<void> {
   const { directory, walLinks } = plan.target;
   const outside = plan.tablespaces.filter(({ inside }) => !inside).map(({ location }) => location);
   // The marker is no member.
@@ -178,6 +183,12 @@ async function refuseSharedNames(plan: Plan, { parts }: Marker, signal: AbortSig
   for (const place of [directory, ...walLinks.values(), ...outside])
     found += (await countFiles(place, { sized: false, signal })).files;
   const members = [...parts.values()].reduce((sum, { files }) => sum + files, 0);
+  const kept = plan.parts.filter((part) => isComplete(begun, part)).length;
+  if (found > members && kept < begun.parts.size && !plan.shared)
+    throw new DataError('the target holds files of parts that are other objects by now', {
+      detail: `The parts of "${plan.backup.name}" hold ${members} files; ${found} are there.`,
+      hint: 'Empty the directory and restore anew.',
+    });
   if (found >= members) return;
   throw new DataError('the base backup holds a file twice, and only one of them can be right', {
     detail: `The parts of "${plan.backup.name}" hold ${members} files, of which ${found} are there.`,
@@ -203,7 +214,10 @@ function withPart(marker: Marker, { number, size, mark }: PartToFetch, { files, 
   return {
     ...marker,
     parts: new Map([...marker.parts, [number, { size, mark, files }]]),
-    links: [...marker.links, ...links.map(({ path, target }) => ({ path, target }))],
+    links: [
+      ...marker.links.filter((link) => link.part !== number),
+      ...links.map(({ path, target }) => ({ part: number, path, target })),
+    ],
   };
 }
 

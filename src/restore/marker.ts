@@ -42,6 +42,8 @@ export interface RestoringProcess {
 
 /** Byte strings. */
 export interface MarkedLink {
+  /** The part that holds it. */
+  readonly part: number;
   readonly path: string;
   readonly target: string;
 }
@@ -116,6 +118,7 @@ function parseMarker(json: unknown): Marker {
       ]),
     ),
     links: fields.objects('links', limit).map((entry) => ({
+      part: entry.integer('part'),
       path: entry.text('path', ANY, 'a path'),
       target: entry.text('target', ANY, 'a path'),
     })),

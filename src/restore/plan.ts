@@ -35,6 +35,8 @@ export interface Plan {
   readonly parts: readonly PartToFetch[];
   /** The earlier run that this one goes on with. */
   readonly resumed: Marker | undefined;
+  /** Files of others may lie in the target (--force). */
+  readonly shared: boolean;
   /** Bytes of files, as far as they are not there yet. */
   readonly bytesLeft: number;
 }
@@ -65,7 +67,7 @@ export async function makePlan(
   const doneBytes = done.reduce((sum, { fact, size }) => sum + (fact?.expandedSize ?? size), 0);
   const bytesLeft = Math.max(0, sentinel.expandedSizeBytes - doneBytes);
   if (!wishes.force) await checkRoom(sentinel, target, tablespaces, resumed, call);
-  return { backup, sentinel, target, tablespaces, parts, resumed, bytesLeft };
+  return { backup, sentinel, target, tablespaces, parts, resumed, shared: wishes.force, bytesLeft };
 }
 
 /** What an earlier run has written, also of parts that it did not complete, needs no more room. */

@@ -516,6 +516,20 @@ describe('a run that was broken off', () => {
     },
   );
 
+  it('refuses what it would leave of parts that are other objects now', async () => {
+    const recipe = (name: string) => ({
+      parts: [leastMembers(), [file(name, seededBytes(9, 2))], [file('base/3', seededBytes(9, 3))]],
+    });
+    const { name, parts } = await storeBackup(store, recipe('base/2'));
+    await storePart(store, name, 2, Buffer.alloc(parts[2]?.length ?? 0));
+    await brokenRestore(fetch({ poolSize: 1 }));
+    await storeBackup(store, recipe('base/4'));
+    await expect(fetch()).rejects.toThrow('files of parts that are other objects by now');
+    rmSync(data, { recursive: true });
+    await fetch();
+    expect(readdirSync(join(data, 'base')).sort()).toEqual(['3', '4']);
+  });
+
   it('finds a file that is in two parts, one of them of the run before', async () => {
     const twice = {
       parts: [leastMembers(), [file('base/2', seededBytes(9, 2))], [file('base/2', seededBytes(9, 3))]],

@@ -70,7 +70,7 @@ describe('a target', () => {
       process: { host: 'db1', pid: 4711 },
       tablespaces: new Map([['16384', '/new']]),
       parts: new Map([[0, { size: 123, mark: '2026-11-21T07:00:00.000Z', files: 2 }]]),
-      links: [{ path: 'a', target: 'b' }],
+      links: [{ part: 0, path: 'a', target: 'b' }],
     };
     await writeMarker(data, marker);
     expect((await inspectTarget(data)).marker).toEqual(marker);
