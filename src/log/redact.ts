@@ -2,9 +2,10 @@
 import type { LogRecord } from '../log.ts';
 import type { Environment } from '../settings/settings.ts';
 
-const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PASSPHRASE|ACCESS_KEY$/i;
+/** In capitals: V8 builds tables of Unicode for the first expression that ignores case, which takes 0.5 ms. */
+const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PASSPHRASE|ACCESS_KEY$/;
 /** Where a secret is to be found is none: AWS_WEB_IDENTITY_TOKEN_FILE. */
-const PLACE_NAME = /(?:FILE|PATH|DIR|URI|URL|ENDPOINT)$/i;
+const PLACE_NAME = /(?:FILE|PATH|DIR|URI|URL|ENDPOINT)$/;
 /** Masking a shorter text would hit innocent words, and so tell the secret. */
 const SHORTEST = 4;
 const USER_AND_PASSWORD = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"']*:[^\s/@"']*@/gi;
@@ -16,7 +17,7 @@ export type Redact = (text: string) => string;
 /** The environment is read when the function is made. */
 export function createRedaction(environment: Environment): Redact {
   const secrets = Object.entries(environment)
-    .filter(([name, value]) => value !== undefined && SECRET_NAME.test(name) && !PLACE_NAME.test(name))
+    .filter(([name, value]) => value !== undefined && holdsSecret(name.toUpperCase()))
     .flatMap(([, value = '']) => [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])
     .filter((value) => value.length >= SHORTEST)
     .sort((a, b) => b.length - a.length);
@@ -27,6 +28,10 @@ export function createRedaction(environment: Environment): Redact {
     for (const secret of secrets) clean = clean.replaceAll(secret, MASK);
     return clean;
   };
+}
+
+function holdsSecret(name: string): boolean {
+  return SECRET_NAME.test(name) && !PLACE_NAME.test(name);
 }
 
 /** Field by field, so that every form of the log is clean. */
