@@ -94,13 +94,22 @@ function prepare(request: S3Request, url: string): Prepared {
   };
 }
 
+/**
+ * How the store wants to be asked, as its refusals have shown. Of several requests under way at once each is corrected by
+ * the manner that it was made in, whatever the others have found out meanwhile.
+ */
+interface Manner {
+  readonly region: string;
+  readonly clockOffsetMs: number;
+  readonly contentMd5: boolean;
+}
+
 /** One attempt, which may take several requests: each of the corrections below is made at most once. */
 function createAttempts({ settings, transport, credentials, now = Date.now }: S3ClientParts) {
-  let region = settings.region;
-  let clockOffsetMs = 0;
-  let contentMd5 = false;
+  let manner: Manner = { region: settings.region, clockOffsetMs: 0, contentMd5: false };
 
-  const ask = async (request: Prepared, signal: AbortSignal) => {
+  const ask = async (request: Prepared, used: Manner, signal: AbortSignal) => {
+    const { region, clockOffsetMs, contentMd5 } = used;
     const address = bucketAddress(settings, region);
     const { method, query, payloadHash } = request;
     const path = `${address.path}${request.path}`;
@@ -119,23 +128,29 @@ function createAttempts({ settings, transport, credentials, now = Date.now }: S3
     return transport.send({ ...request, address, path: target, headers: signed }, signal);
   };
 
-  /** Changes what is wrong on our side and tells whether there was something. */
-  const correct = (request: Prepared, refusal: Refusal, error: S3Error, tried: Set<string>): boolean => {
+  /** Changes what was wrong on our side in this request and tells whether there was something. */
+  const correct = (
+    request: Prepared,
+    used: Manner,
+    refusal: Refusal,
+    error: S3Error,
+    tried: Set<string>,
+  ): boolean => {
     const once = (name: string) => !tried.has(name) && tried.add(name) !== undefined;
-    const bucketRegion = regionOf(refusal);
-    if (bucketRegion !== undefined && bucketRegion !== region && once('region')) {
-      region = bucketRegion;
+    const region = regionOf(refusal);
+    if (region !== undefined && region !== used.region && once('region')) {
+      manner = { ...manner, region };
       return true;
     }
     const offset = Date.parse(refusal.headers.date ?? '') - now();
-    if (refusal.status === 403 && Math.abs(offset - clockOffsetMs) > SKEW_MS && once('clock')) {
-      clockOffsetMs = offset;
+    if (refusal.status === 403 && Math.abs(offset - used.clockOffsetMs) > SKEW_MS && once('clock')) {
+      manner = { ...manner, clockOffsetMs: offset };
       return true;
     }
     // Asked for by buckets with object lock, and by stores that may not even say what they miss.
     const mute = error.code === undefined && request.method === 'PUT';
-    if (!contentMd5 && refusal.status === 400 && (mute || /content-md5/i.test(error.explanation))) {
-      contentMd5 = true;
+    if (!used.contentMd5 && refusal.status === 400 && (mute || /content-md5/i.test(error.explanation))) {
+      manner = { ...manner, contentMd5: true };
       return true;
     }
     return isExpiry(error) && once('credentials') && credentials.renew();
@@ -144,12 +159,13 @@ function createAttempts({ settings, transport, credentials, now = Date.now }: S3
   return async (request: Prepared, signal: AbortSignal): Promise<WireAnswer> => {
     const tried = new Set<string>();
     for (;;) {
-      const answer = await ask(request, signal);
+      const used = manner;
+      const answer = await ask(request, used, signal);
       if (answer.status >= 200 && answer.status < 300) return answer;
       const { status, headers } = answer;
       const refusal = { status, headers, text: await readText(answer.body, REFUSAL_LIMIT_BYTES) };
       const error = refused(request.what, refusal, request.headers);
-      if (!correct(request, refusal, error, tried)) throw error;
+      if (!correct(request, used, refusal, error, tried)) throw error;
     }
   };
 }

@@ -188,6 +188,26 @@ describe('Content-MD5', () => {
   });
 });
 
+describe('several at once', () => {
+  const all = Array.from({ length: 8 }, (_, i) => walKey(`n${i}`));
+  const puts = (store: Store) => Promise.all(all.map((key) => store.put(key, BYTES, createOnly)));
+
+  it.each<[string, S3ServerOptions]>([
+    ['the region', { region: 'eu-central-1' }],
+    ['the time', { clockAheadMs: 3_600_000 }],
+    ['that Content-MD5 is needed', { habits: { ...AMAZON, putNeedsMd5: true } }],
+    ['that, without a word', { habits: { ...AMAZON, putNeedsMd5: true, errorCodes: false } }],
+  ])('learn %s, each for itself and by one refusal', async (_, options) => {
+    server = await serve(options);
+    const store = open({ attempts: 1 });
+    expect(await puts(store)).toEqual(all.map(() => 'stored'));
+    expect(server.log).toHaveLength(16);
+    server.forgetLog();
+    expect(await puts(store)).toEqual(all.map(() => 'exists'));
+    expect(server.log).toHaveLength(8);
+  });
+});
+
 describe('what is asked of the store with an object', () => {
   const kept = () => server.bucket.get(`some/prefix/${KEY}`)?.headers ?? {};
 
