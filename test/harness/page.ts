@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type DocumentedCommand, documentedCommands, outputPattern } from './console-blocks.ts';
+import { hasGpg } from './gpg.ts';
 import { createHost, type Host } from './host.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -17,6 +18,11 @@ export function readPage(name: string): string {
 
 export function isOriginalHost(name: string): boolean {
   return HOST.exec(readPage(name))?.groups?.original !== undefined;
+}
+
+/** `<!-- needs: gpg -->` on a page whose commands run it. */
+export function isPossible(name: string): boolean {
+  return !readPage(name).includes('<!-- needs: gpg -->') || hasGpg();
 }
 
 export function createPageHost(name: string): Promise<Host> {
