@@ -3,7 +3,6 @@
  * worse than that has become worse, whether or not a target is reached. `--update` accepts what was measured.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
 /** Noise of a quiet machine is well below it. */
 const TOLERANCE = 0.1;
@@ -15,9 +14,9 @@ export class Accepted {
   readonly #figures: Figures;
   readonly #updates: boolean;
 
-  /** `name`: of the file. `updates`: what is compared from now on is accepted. */
-  constructor(name: string, updates: boolean) {
-    this.#path = fileURLToPath(new URL(name, import.meta.url));
+  /** `updates`: what is compared from now on is accepted. */
+  constructor(path: string, updates: boolean) {
+    this.#path = path;
     this.#figures = existsSync(this.#path) ? JSON.parse(readFileSync(this.#path, 'utf8')) : {};
     this.#updates = updates;
   }

@@ -2,6 +2,7 @@
  * Comparing two ways to do the same work: in turn, the order changing every round, after one round that does not count.
  * A ratio is taken within a round, where both saw the same weather; printed are medians and the spread of the rounds.
  */
+import { fileURLToPath } from 'node:url';
 import { Accepted } from './accepted.ts';
 import type { Cost } from './timing.ts';
 
@@ -34,7 +35,8 @@ interface Round {
 /** What makes ratios comparable; that it is the same machine is for the reader to know. */
 export const CONDITIONS = `node ${process.version.slice(1).split('.')[0]} ${process.arch}`;
 
-const accepted = new Accepted('ratios.json', process.argv.includes('--update'));
+const RATIOS = fileURLToPath(new URL('ratios.json', import.meta.url));
+const accepted = new Accepted(RATIOS, process.argv.includes('--update'));
 let failures = 0;
 
 export function allReached(): boolean {

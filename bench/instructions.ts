@@ -4,6 +4,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Accepted } from './accepted.ts';
 import { smallCluster } from './cluster.ts';
 import { CONDITIONS, median, printRow, requirement, verdict } from './compare.ts';
@@ -11,6 +12,8 @@ import { type Counter, type CountOptions, findCounter } from './counting.ts';
 import { cached } from './data.ts';
 import { costOfProcess } from './timing.ts';
 import { PROGRAM, startS3, Workplace } from './workplace.ts';
+
+const BASELINE = fileURLToPath(new URL('instructions.json', import.meta.url));
 
 interface Work {
   readonly name: string;
@@ -47,7 +50,7 @@ export async function run(): Promise<void> {
 }
 
 function count(counter: Counter, works: readonly Work[]): void {
-  const accepted = new Accepted('instructions.json', process.argv.includes('--update'));
+  const accepted = new Accepted(BASELINE, process.argv.includes('--update'));
   const conditions = `${counter.name}, ${CONDITIONS}`;
   const node = median(counted(counter, { name: 'node -e 0', command: [process.execPath, '-e', '0'] }));
   for (const work of works) {
