@@ -23,6 +23,7 @@ export const BACKUP_PREFIX = 'basebackups_005/';
  * `pg_control.tar.lzo`.
  */
 export const FIRST_NAMED_PART = 1_000_000_000_000_000;
+export const CONTROL_PART = FIRST_NAMED_PART + 1;
 
 /** The two trees of the layouts before this one; `delete old-versions` empties them. */
 export const OBSOLETE_PREFIXES: readonly string[] = ['000', '001', '002', '003', '004'].flatMap((version) => [
@@ -134,8 +135,14 @@ export function backupOffset(name: BackupName): string {
   return name.slice(30);
 }
 
+/** For messages: `part 7`, or the tar's name. */
+export function partText(number: number): string {
+  if (number < FIRST_NAMED_PART) return `part ${number}`;
+  return number === CONTROL_PART ? 'pg_control.tar.lzo' : 'backup_label.tar.lzo';
+}
+
 function namedPart(name: string): number {
-  return name === 'pg_control' ? FIRST_NAMED_PART + 1 : FIRST_NAMED_PART;
+  return name === 'pg_control' ? CONTROL_PART : FIRST_NAMED_PART;
 }
 
 /** WAL-E writes eight digits and counts from 0, WAL-G three and from 1. */

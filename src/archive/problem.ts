@@ -1,4 +1,5 @@
 /** Why a backup cannot be restored, in words. */
+import { partText } from './layout.ts';
 import { describeSpan, type Restorability } from './restorability.ts';
 import type { SurveyedBackup } from './survey.ts';
 
@@ -12,7 +13,7 @@ export function problemOf(
   const [part] = state?.parts ?? [];
   if (part !== undefined) {
     const more = (state?.parts.length ?? 0) > 1 ? ` (${state?.parts.length} such problems)` : '';
-    return `part ${part.number} is ${part.kind === 'size' ? 'not of its size' : part.kind}${more}`;
+    return `${partText(part.number)} is ${part.kind === 'size' ? 'not of its size' : part.kind}${more}`;
   }
   const [gap] = state?.wal ?? [];
   return gap === undefined ? null : `WAL is missing: ${describeSpan(gap, segmentBytes)}`;

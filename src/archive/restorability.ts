@@ -8,7 +8,7 @@
  */
 import { parseLsn, segmentName } from '../postgres/segment.ts';
 import type { BackupHead, KnownBackup } from './catalog.ts';
-import { backupSegment, countsFromOne, FIRST_NAMED_PART } from './layout.ts';
+import { backupSegment, CONTROL_PART, countsFromOne, FIRST_NAMED_PART } from './layout.ts';
 import type { TimelineTree } from './timeline.ts';
 import { type IndexRange, indexOfLsn, segmentIndex, type WalCoverage } from './wal-inventory.ts';
 
@@ -86,8 +86,9 @@ export function partProblems(backup: Pick<KnownBackup, 'parts' | 'reading'>): Pa
 /** At most as many as there are parts, whatever numbers a stranger's keys carry. */
 function numberingGaps(parts: KnownBackup['parts'], found: ReadonlyMap<number, number>): PartProblem[] {
   const count = [...found.keys()].filter((number) => number < FIRST_NAMED_PART).length;
-  const first = countsFromOne(parts.map(({ key }) => key)) ? 1 : 0;
-  return Array.from({ length: Math.max(count, 1) }, (_, i) => first + i)
+  const isWalG = countsFromOne(parts.map(({ key }) => key));
+  const numbers = Array.from({ length: Math.max(count, 1) }, (_, i) => (isWalG ? 1 : 0) + i);
+  return [...numbers, ...(isWalG ? [CONTROL_PART] : [])]
     .filter((number) => !found.has(number))
     .map((number) => ({ kind: 'missing', number }));
 }

@@ -1,5 +1,6 @@
 /** Everything about a restore that can be known before a byte is written, and the refusals that follow from it. */
 import type { KnownBackup } from '../archive/catalog.ts';
+import { partText } from '../archive/layout.ts';
 import { type PartProblem, partProblems } from '../archive/restorability.ts';
 import type { Sentinel } from '../archive/sentinel.ts';
 import { DataError, UserError } from '../errors.ts';
@@ -164,7 +165,7 @@ function incomplete({ name }: KnownBackup, problems: readonly PartProblem[]): Da
 }
 
 function describeProblem(problem: PartProblem): string {
-  const part = `part ${problem.number}`;
+  const part = partText(problem.number);
   if (problem.kind === 'missing') return `${part} is missing`;
   if (problem.kind === 'repeated') return `${part} is there twice`;
   return `${part} has ${problem.found} bytes instead of ${problem.expected}`;

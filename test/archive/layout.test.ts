@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
   backupName,
+  CONTROL_PART,
   classifyKey,
   countsFromOne,
   FIRST_NAMED_PART,
   isForeignBackupName,
   partKey,
   partPrefix,
+  partText,
   sentinelKey,
   versionKey,
   walKey,
@@ -44,7 +46,7 @@ describe('keys', () => {
     const tar = (file: string) => classifyKey(`${partPrefix(name)}${file}.tar.lzo`);
     expect(tar('part_001')).toEqual({ kind: 'part', backup: name, number: 1 });
     expect(tar('backup_label')).toEqual({ kind: 'part', backup: name, number: FIRST_NAMED_PART });
-    expect(tar('pg_control')).toEqual({ kind: 'part', backup: name, number: FIRST_NAMED_PART + 1 });
+    expect(tar('pg_control')).toEqual({ kind: 'part', backup: name, number: CONTROL_PART });
     expect(tar('part_x')).toEqual({ kind: 'unknown' });
     expect(classifyKey(`${sentinelKey(name)}.bak`)).toEqual({ kind: 'unknown' });
     expect(classifyKey(`x/${walKey('a')}`)).toEqual({ kind: 'unknown' });
@@ -56,6 +58,14 @@ describe('keys', () => {
     expect(countsFromOne(keys('part_00000001'))).toBe(false);
     expect(countsFromOne(keys('part_001', 'part_00000000'))).toBe(false);
     expect(countsFromOne(keys('pg_control'))).toBe(false);
+  });
+
+  it('are told in messages by number, or by the name of the tar', () => {
+    expect([7, FIRST_NAMED_PART, CONTROL_PART].map(partText)).toEqual([
+      'part 7',
+      'backup_label.tar.lzo',
+      'pg_control.tar.lzo',
+    ]);
   });
 
   it("tell WAL-G's own backups from those of WAL-E", () => {

@@ -293,7 +293,7 @@ describe("a backup in the layout of WAL-G's tars", () => {
     const parts = join(source.archive, 'basebackups_005', name, 'tar_partitions');
     for (const [part, text] of [
       ['part_001.tar.lzo', 'part 1 is missing'],
-      ['pg_control.tar.lzo', 'no global/pg_control'],
+      ['pg_control.tar.lzo', 'pg_control.tar.lzo is missing'],
       ['backup_label.tar.lzo', 'no backup_label'],
     ] as const) {
       renameSync(join(parts, part), join(source.archive, part));
