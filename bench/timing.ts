@@ -27,6 +27,16 @@ export function costOf(work: () => void): Cost {
   return { wallMs, cpuMs: (user + system) / 1000 };
 }
 
+/** Work in this process and its threads that is awaited. */
+export async function costOfAwaited(work: () => Promise<void>): Promise<Cost> {
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  await work();
+  const wallMs = performance.now() - started;
+  const { user, system } = process.cpuUsage(cpu);
+  return { wallMs, cpuMs: (user + system) / 1000 };
+}
+
 /** A process, timed by bash from its start to its end, to the millisecond. Throws unless it exits 0. */
 export function costOfProcess(command: readonly string[], options: ProcessOptions = {}): Cost {
   const stdin = openSync(options.stdin ?? '/dev/null', 'r');

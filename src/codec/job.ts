@@ -20,17 +20,25 @@ export interface DecodeJob {
   /** Whole blocks, one behind the other, from its start on. */
   readonly buffer: ArrayBuffer;
   readonly length: number;
-  readonly plainLength: number;
   readonly format: BlockFormat;
   /** Position of the first block in its file, for messages. */
   readonly at: number;
 }
 
+/** A job on its way to a thread. */
+export interface SentJob {
+  readonly job: Job;
+  /** Room for its result. */
+  readonly target: ArrayBuffer;
+}
+
 export interface JobResult {
   /** The job's buffer, to be used again. */
   readonly buffer: ArrayBuffer;
-  readonly output: Uint8Array<ArrayBuffer> | undefined;
-  /** The parts of a DataError, instead of output. */
+  /** The result lies at its start. */
+  readonly target: ArrayBuffer;
+  readonly length: number;
+  /** The parts of a DataError, instead of a result. */
   readonly fault: JobFault | undefined;
 }
 

@@ -36,16 +36,22 @@ async function* encode(threads: CodecThreads, plain: Chunks, header: LzopHeader)
 
 /** Results in the order of the jobs, as many at a time as keep the threads busy. */
 async function* inOrder(threads: CodecThreads, jobs: AsyncIterable<Job>): AsyncGenerator<Uint8Array> {
-  const running: Promise<Uint8Array>[] = [];
+  const running: Promise<Uint8Array<ArrayBuffer>>[] = [];
   for await (const job of jobs) {
     const result = threads.run(job);
     // Nobody waits for it any more when an earlier one failed or the consumer left.
     result.catch(() => {});
     running.push(result);
     const first = running.length >= threads.width ? running.shift() : undefined;
-    if (first) yield await first;
+    if (first) yield* once(threads, await first);
   }
-  for (const result of running) yield await result;
+  for (const result of running) yield* once(threads, await result);
+}
+
+/** A result whose buffer is used again when the consumer asks for the next. */
+function* once(threads: CodecThreads, result: Uint8Array<ArrayBuffer>): Generator<Uint8Array> {
+  yield result;
+  threads.release(result);
 }
 
 async function* encodeJobs(threads: CodecThreads, plain: Chunks): AsyncGenerator<EncodeJob> {
@@ -89,7 +95,6 @@ async function* decodeJobs(
 class Batch {
   blocks = 0;
   #length = 0;
-  #plainLength = 0;
   readonly #buffer: ArrayBuffer;
   readonly #first: Pick<PackedBlock, 'format' | 'at'>;
 
@@ -101,17 +106,10 @@ class Batch {
   add({ bytes }: PackedBlock): void {
     new Uint8Array(this.#buffer).set(bytes, this.#length);
     this.#length += bytes.length;
-    this.#plainLength += bytes.readUInt32BE(0);
     this.blocks += 1;
   }
 
   job(): DecodeJob {
-    return {
-      kind: 'decode',
-      buffer: this.#buffer,
-      length: this.#length,
-      plainLength: this.#plainLength,
-      ...this.#first,
-    };
+    return { kind: 'decode', buffer: this.#buffer, length: this.#length, ...this.#first };
   }
 }

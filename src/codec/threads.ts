@@ -3,14 +3,14 @@ import { Worker } from 'node:worker_threads';
 import { DataError } from '../errors.ts';
 import { programFile } from '../program.ts';
 import { LONGEST_BLOCK } from './block.ts';
-import { JOB_BLOCKS, type Job, type JobResult } from './job.ts';
+import { JOB_BLOCKS, type Job, type JobResult, type SentJob } from './job.ts';
 
 /** A thread has its next job at hand when it finishes one. */
 const JOBS_A_THREAD = 2;
 
 interface Waiting {
   readonly job: Job;
-  readonly resolve: (output: Uint8Array) => void;
+  readonly resolve: (output: Uint8Array<ArrayBuffer>) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -38,13 +38,19 @@ export class CodecThreads {
     signal.addEventListener('abort', this.#abort, { once: true });
   }
 
-  /** Room for the input of one job. */
+  /** Room for the input of one job, or its result. */
   buffer(): ArrayBuffer {
     return this.#buffers.pop() ?? new ArrayBuffer(JOB_BLOCKS * LONGEST_BLOCK);
   }
 
+  /** Gives back a result that is not needed any more. */
+  release({ buffer }: Uint8Array<ArrayBuffer>): void {
+    // A job has two.
+    if (this.#buffers.length < 2 * this.width) this.#buffers.push(buffer);
+  }
+
   /** Takes the job's buffer away. Rejects with DataError, with the signal's reason, or when a thread died. */
-  run(job: Job): Promise<Uint8Array> {
+  run(job: Job): Promise<Uint8Array<ArrayBuffer>> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ job, resolve, reject });
       this.#send();
@@ -85,16 +91,17 @@ export class CodecThreads {
       if (!next) return;
       if (thread.sent.length === 0) thread.worker.ref();
       thread.sent.push(next);
-      thread.worker.postMessage(next.job, [next.job.buffer]);
+      const sent: SentJob = { job: next.job, target: this.buffer() };
+      thread.worker.postMessage(sent, [sent.job.buffer, sent.target]);
     }
   }
 
-  #finish(thread: Thread, { buffer, output, fault }: JobResult): void {
+  #finish(thread: Thread, { buffer, target, length, fault }: JobResult): void {
     const done = thread.sent.shift();
     if (thread.sent.length === 0) thread.worker.unref();
-    if (this.#buffers.length < this.width) this.#buffers.push(buffer);
-    if (output) done?.resolve(output);
-    else done?.reject(new DataError(fault?.message ?? 'the codec failed', fault));
+    this.release(new Uint8Array(buffer));
+    if (fault) done?.reject(new DataError(fault.message, fault));
+    else done?.resolve(new Uint8Array(target, 0, length));
     this.#send();
   }
 
