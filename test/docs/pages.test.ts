@@ -77,6 +77,17 @@ describe.each(Object.entries(commands))('wal-e %s', (name, command) => {
   });
 });
 
+test('the manual has every variable of the reference, and every global option', () => {
+  const manual = read('docs/man/wal-e.1');
+  const variables = [...read('docs/configuration.md').matchAll(/^\| `(\w+)`/gm)].map(([, name = '']) => name);
+  expect(variables.length).toBeGreaterThan(35);
+  expect(variables.filter((name) => !manual.includes(name))).toEqual([]);
+  // Accepted because WAL-E had them, and without a meaning.
+  const old = ['gsAccessKeyId', 'wabsAccountName', 'gsPrefix', 'wabsPrefix'];
+  const options = Object.keys(globalOptions).filter((key) => !old.includes(key));
+  expect(options.filter((key) => !manual.includes(`-${longName(key)}`))).toEqual([]);
+});
+
 test('every command that an operator types has a page', () => {
   const without = Object.keys(commands).filter((name) => !existsSync(join(root, `docs/${name}.md`)));
   expect(without.sort()).toEqual(['completion', 'version', 'wal-prefetch']);

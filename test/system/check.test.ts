@@ -20,6 +20,8 @@ async function check(environment: Record<string, string>, args: readonly string[
   const result = await runProgram(['--terse', 'check', '--json', ...args], { environment });
   const report: Report = JSON.parse(result.stdout);
   const find = (name: string) => report.findings.find((finding) => finding.name === name);
+  for (const { name, state, remedy = '' } of report.findings)
+    expect(remedy !== '', name).toBe(state !== 'ok');
   return { ...result, report, find };
 }
 
@@ -84,10 +86,12 @@ describe('without a server', () => {
           WALE_S3_ENDPOINT: `http+path://127.0.0.1:${server.port}`,
           AWS_ACCESS_KEY_ID: server.account.accessKeyId,
           AWS_SECRET_ACCESS_KEY: server.account.secretAccessKey,
+          // As is known of AWS: of another store it is found out, and for that the right to read is needed.
+          WALE_S3_CONDITIONAL_PUT: 'true',
         },
         ['--without-postgres'],
       );
-      expect(find('store put')?.state).toBe('ok');
+      expect(find('store put')).toMatchObject({ state: 'ok' });
       expect(find('store list')?.state).toBe('ok');
       expect(find('store get')).toMatchObject({
         state: 'failed',
@@ -160,6 +164,13 @@ describe('with a server', () => {
       });
       expect(status).toBe(2);
     }
+    // The very program, so that only the prefix is amiss.
+    const elsewhere = `${PROGRAM} --file-prefix file://localhost/elsewhere wal-push %p`;
+    await cluster.configure({ archive_command: elsewhere });
+    expect((await check(environment)).find('archive_command')).toMatchObject({
+      state: 'failed',
+      message: expect.stringContaining('it archives to file://localhost/elsewhere'),
+    });
     await cluster.configure({ archive_command: command(`--file-prefix file://localhost${archive}`) });
   });
 
@@ -201,6 +212,30 @@ describe('with a server', () => {
       remedy: expect.stringContaining('pg_read_all_settings'),
     });
   });
+});
+
+test('a server that writes too little WAL and archives none fails in both lines, and says what to set', async () => {
+  const settings = { wal_level: 'minimal', max_wal_senders: '0', archive_mode: 'off' };
+  const cluster = await createCluster({ settings });
+  try {
+    await cluster.start();
+    const folder = createScratch();
+    const prefix = { WALE_FILE_PREFIX: `file://localhost${folder}` };
+    const { find, status } = await check({ ...cluster.environment, ...prefix });
+    expect(find('wal_level')).toMatchObject({
+      state: 'failed',
+      message: 'minimal: the WAL does not hold what a restore needs',
+      remedy: 'Set wal_level = replica and restart PostgreSQL.',
+    });
+    expect(find('archive_mode')).toMatchObject({
+      state: 'failed',
+      message: 'off: nothing is archived',
+      remedy: 'Set archive_mode = on and restart PostgreSQL.',
+    });
+    expect(status).toBe(2);
+  } finally {
+    await cluster.dispose();
+  }
 });
 
 test('an archive in an impossible place fails at the put, with the path', async () => {
