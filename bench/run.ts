@@ -11,6 +11,8 @@ const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   wal: () => import('./wal.ts'),
   drain: () => import('./drain.ts'),
   'backup-push': () => import('./backup-push.ts'),
+  'backup-push-s3': () => import('./backup-push-s3.ts'),
+  'many-files': () => import('./many-files.ts'),
   'backup-fetch': () => import('./backup-fetch.ts'),
   delete: () => import('./delete.ts'),
 };
