@@ -143,6 +143,9 @@ for (const name of ['radosgw', 'swift'] as const) {
           const original = await readFile(join(primary.walDirectory, segment));
           expect((await readFile(target)).equals(original)).toBe(true);
         }
+        // What the first segment has shown, for all others.
+        const note = await readFile(join(primary.walDirectory, '.wal-e', 'conditional-put'), 'utf8');
+        expect(note.split(' ')[0]).toBe(name === 'radosgw' ? 'honours' : 'refuses');
       } finally {
         await primary.dispose();
       }
