@@ -3,7 +3,7 @@
  * plan (src/deletion/plan.ts); this file asks for it, prints it, and has it carried out.
  */
 import { obsoleteKeys } from '../deletion/doomed.ts';
-import { type Findings, findOut } from '../deletion/findings.ts';
+import { type Findings, findOut, obsoleteLeftovers } from '../deletion/findings.ts';
 import {
   assertNothingNeededGoes,
   refuseContradiction,
@@ -35,6 +35,7 @@ export async function run(args: DeleteArguments, context: Context): Promise<numb
   if (args.verb === 'old-versions') {
     const sweep = new Sweep(store, options);
     await sweep.keys(obsoleteKeys(store, options));
+    await sweep.leftovers(await obsoleteLeftovers(store, youngSince(args), options));
     return finish(sweep.outcome, { dryRun }, args, context);
   }
   const plan = await makePlan(args, store, context);
@@ -51,7 +52,7 @@ function isQuiet({ dryRun }: { readonly dryRun: boolean }, { settings }: Context
 
 async function makePlan(args: PlannedArguments, store: Store, { signal, log }: Context): Promise<Plan> {
   const now = new Date();
-  const findings = await findOut(store, new Date(now.getTime() - orphanAge(args)), { signal });
+  const findings = await findOut(store, youngSince(args), { signal, log });
   const goal = await goalOf(args, findings, store, { signal });
   const plan = await planDeletion(store, goal, findings, { now, signal });
   if (goal.kind !== 'everything') refuseContradiction(findings, plan.segmentSize.bytes);
@@ -59,6 +60,11 @@ async function makePlan(args: PlannedArguments, store: Store, { signal, log }: C
   assertNothingNeededGoes(plan);
   sayPlan(plan, store, log.named('wal_e.worker.base'));
   return plan;
+}
+
+/** What was begun after this may still go on. */
+function youngSince(args: DeleteArguments): Date {
+  return new Date(Date.now() - orphanAge(args));
 }
 
 async function goalOf(args: PlannedArguments, findings: Findings, store: Store, call: Call): Promise<Goal> {

@@ -1,6 +1,6 @@
 /** What delete reads of an archive before it decides: everything but the WAL. */
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
-import { BACKUP_PREFIX, backupSegment, WAL_PREFIX } from '../archive/layout.ts';
+import { BACKUP_PREFIX, backupSegment, OBSOLETE_PREFIXES, WAL_PREFIX } from '../archive/layout.ts';
 import { systemOf } from '../archive/retention.ts';
 import {
   type BackupSurvey,
@@ -10,7 +10,8 @@ import {
   surveyBackups,
 } from '../archive/survey.ts';
 import type { TimelineTree } from '../archive/timeline.ts';
-import type { UserError } from '../errors.ts';
+import { StoreError, type UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { Call, Leftover, Store } from '../store/store.ts';
 import { type Incomplete, incompleteBackups, startsBeingWritten } from './incomplete.ts';
 import { type FoundNotes, findNotes } from './note.ts';
@@ -32,12 +33,14 @@ export interface Findings {
   readonly youngSince: Date;
 }
 
-export async function findOut(store: Store, youngSince: Date, call: Call): Promise<Findings> {
+interface FindOptions extends Call {
+  readonly log: Log;
+}
+
+export async function findOut(store: Store, youngSince: Date, options: FindOptions): Promise<Findings> {
+  const call = { signal: options.signal };
   const notes = await findNotes(store, call);
-  const leftovers = [
-    ...(await leftoversOf(store, BACKUP_PREFIX, call)),
-    ...(await leftoversOf(store, WAL_PREFIX, call)),
-  ];
+  const leftovers = await leftoversOf(store, [BACKUP_PREFIX, WAL_PREFIX], options);
   const survey = await surveyBackups(store, call);
   const dated = await chronology(survey.backups, labelTimeFrom(store, call));
   const incomplete = incompleteBackups(survey.backups, notes, leftovers, youngSince);
@@ -51,9 +54,32 @@ export function startSegments({ backups, foreignStarts }: BackupSurvey): readonl
   return [...backups.map(({ name }) => backupSegment(name)), ...foreignStarts];
 }
 
-async function leftoversOf(store: Store, prefix: string, call: Call): Promise<Leftover[]> {
+/** Uploads under the layouts before this one that were interrupted before `youngSince`. */
+export async function obsoleteLeftovers(
+  store: Store,
+  youngSince: Date,
+  options: FindOptions,
+): Promise<readonly Leftover[]> {
+  const all = await leftoversOf(store, OBSOLETE_PREFIXES, options);
+  return all.filter(({ started }) => started <= youngSince);
+}
+
+/** Listing uploads is a right of its own: without it all else is deleted. */
+async function leftoversOf(
+  store: Store,
+  prefixes: readonly string[],
+  { log, ...call }: FindOptions,
+): Promise<readonly Leftover[]> {
   const all: Leftover[] = [];
-  for await (const page of store.leftovers(prefix, call)) all.push(...page);
+  try {
+    for (const prefix of prefixes) for await (const page of store.leftovers(prefix, call)) all.push(...page);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.transient || call.signal.aborted) throw error;
+    log.warning('could not look for interrupted uploads, which are left alone', {
+      detail: error.detail ?? error.message,
+      hint: error.hint,
+    });
+  }
   return all;
 }
 

@@ -10,8 +10,17 @@ import { UserError } from '../../src/errors.ts';
 import { testContext } from '../harness/context.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 import { seededRandom } from '../harness/random.ts';
-import { MODEL_SEGMENT_BYTES, type Model, type ModelBackup, makeModel, nameAt } from './model.ts';
-import { complete, goes, historiesAreKnown, isNeeded, keptNames, type ModelGoal, pins } from './oracle.ts';
+import { DAY, MODEL_SEGMENT_BYTES, type Model, type ModelBackup, makeModel, nameAt } from './model.ts';
+import {
+  complete,
+  goes,
+  historiesAreKnown,
+  isNeeded,
+  isReplaced,
+  keptNames,
+  type ModelGoal,
+  pins,
+} from './oracle.ts';
 
 const COMMON = { confirm: true, dryRun: false, json: true, orphansOlderThan: undefined } as const;
 const call = { signal: new AbortController().signal };
@@ -33,13 +42,15 @@ function goalFor(model: Model, random: () => number): ModelGoal {
   const isOneSystem = new Set(model.timelines.map(({ system }) => system)).size === 1;
   if (choice < 0.45 && segment !== undefined && isOneSystem) return { verb: 'before', segment };
   if (choice < 0.5) return { verb: 'everything' };
-  const days = random() < 0.3 ? 1 + Math.floor(random() * 30) : undefined;
-  return { verb: 'retain', count: 1 + Math.floor(random() * (all.length + 1)), days };
+  const days = random() < 0.4 ? 1 + Math.floor(random() * 30) : undefined;
+  const most = random() < 0.5 ? 2 : all.length + 1;
+  return { verb: 'retain', count: 1 + Math.floor(random() * most), days };
 }
 
 function copyOf(store: MemoryStore): MemoryStore {
   const copy = new MemoryStore();
   for (const [key, stored] of store.objects) copy.objects.set(key, stored);
+  copy.uploads.push(...store.uploads);
   return copy;
 }
 
@@ -108,7 +119,9 @@ async function checkResult(model: Model, original: MemoryStore, store: MemorySto
     if (model.foreign.includes(key) || key.includes('.partial')) must(key, stays(key), keepsStrange);
     if (key.includes('.history')) must(key, stays(key), keepsHistory);
   }
-  if (goal.verb === 'everything' || !historiesAreKnown(model)) return;
+  if (goal.verb === 'everything') return;
+  for (const wal of model.wal) if (isReplaced(model, wal, held)) must(wal.key, stays(wal.key), false);
+  if (!historiesAreKnown(model)) return;
   for (const wal of model.wal) must(wal.key, stays(wal.key), !goes(model, wal, held, goal));
   const isBehind = ({ timeline, start, finished, system }: (typeof model.backups)[number]) =>
     goes(model, { key: '', system, timeline, index: start, archived: finished }, held, goal);
@@ -148,8 +161,11 @@ async function oneCase(model: Model, goal: ModelGoal, random: () => number): Pro
     return false;
   }
   expect(dry).toEqual(done);
+  const isOld = ({ started }: { started: Date }) => started.getTime() <= model.now - 7 * DAY;
+  expect(undisturbed.uploads).toEqual(model.store.uploads.filter((upload) => !isOld(upload)));
+  const aborted = model.store.uploads.filter(isOld).map(({ key }) => key);
   const gone = model.store.keys().filter((key) => !undisturbed.objects.has(key));
-  expect([...done].sort()).toEqual(gone.map((key) => `memory://test/${key}`).sort());
+  expect([...done].sort()).toEqual([...gone, ...aborted].map((key) => `memory://test/${key}`).sort());
   await checkSafety(model, before, undisturbed, goal);
   await checkResult(model, model.store, undisturbed, goal);
 

@@ -164,6 +164,17 @@ describe('times that cannot be', () => {
   });
 });
 
+describe('dates of WAL long before the backup that needs it', () => {
+  it('cost it nothing where one system has used the archive', async () => {
+    const archive = new Archive();
+    for (let index = 5; index <= 40; index += 1)
+      archive.store.set(walKey(segmentAt(1, index)), new Date(NOW - 900 * DAY), { size: 10 });
+    expect(await attempt(archive, retain(1))).toBeUndefined();
+    expect(archive.has(1, 29)).toBe(false);
+    for (let index = 30; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
+  });
+});
+
 describe('segment sizes', () => {
   const nameOf = (mb: number, index: number) =>
     segmentName(1, BigInt(index) * BigInt(mb * 1024 * 1024), mb * 1024 * 1024);

@@ -30,6 +30,7 @@ export interface ModelBackup {
   readonly timeline: number;
   readonly start: number;
   readonly stop: number;
+  readonly started: number;
   readonly finished: number;
   readonly kind: 'own' | 'original';
   readonly state: 'complete' | 'young' | 'old';
@@ -54,6 +55,8 @@ export interface Model {
 }
 
 type Random = () => number;
+
+const LIVES = ['own', 'original', 'moved'] as const;
 
 const int = (random: Random, from: number, to: number) => from + Math.floor(random() * (to - from + 1));
 const chance = (random: Random, probability: number) => random() < probability;
@@ -97,12 +100,19 @@ class Builder {
   /** One cluster's life: a timeline, points in it that others branch from, backups here and there. */
   system(system: string): void {
     const random = this.#random;
-    const kind = this.#several || chance(random, 0.5) ? 'own' : 'original';
-    const start = int(random, 1, 400);
+    const life = this.#several ? 'own' : pick(random, LIVES);
+    // After a pg_upgrade the numbers start again, and come to where they were.
+    const before = this.#timelines[0]?.first;
+    const start =
+      before !== undefined && chance(random, 0.6)
+        ? int(random, Math.max(before - 20, 1), before + 10)
+        : int(random, 1, 400);
     const own: ModelTimeline[] = [];
     const count = int(random, 1, 4);
     for (let number = 1; number <= count; number += 1) {
       const parent = number === 1 ? undefined : pick(random, own);
+      // Whoever moves from WAL-E to this tool has backups of both.
+      const kind = life === 'moved' ? (number > count / 2 ? 'own' : 'original') : life;
       own.push(this.#timeline(system, number, parent, start, kind));
       this.#clock += int(random, 1, 60) * HOUR;
     }
@@ -131,11 +141,15 @@ class Builder {
       ancestors,
       first: branch,
       last: branch + int(random, 0, 30),
-      hasHistory: number > 1 && chance(random, 0.9),
+      // PostgreSQL archives its history before its WAL: another system's does not stay under the name.
+      hasHistory: number > 1 && (this.#store.objects.has(walKey(historyName(number))) || chance(random, 0.9)),
     };
     if (timeline.hasHistory) {
       const text = ancestors.map((line) => `${line.timeline}\t${formatLsn(line.lsn)}\treason\n`).join('');
       this.#put(walKey(historyName(number)), lzop(text));
+    } else if (number > 1 && chance(random, 0.5)) {
+      // Encrypted for somebody else, or damaged: nothing can be read from it.
+      this.#put(walKey(historyName(number)), Buffer.from('\x85\x01\x8c\x03 not lzop'));
     }
     for (let index = timeline.first; index <= timeline.last; index += 1) this.#segment(timeline, index, kind);
     if (chance(random, 0.3))
@@ -156,6 +170,12 @@ class Builder {
     }
     if (chance(random, 0.12)) this.#backup(timeline, index, kind);
     if (chance(random, 0.01)) this.#strangers(timeline, index);
+    if (chance(random, 0.02))
+      this.#store.uploads.push({
+        key,
+        started: new Date(this.#clock),
+        id: `${key} ${this.#store.uploads.length}`,
+      });
   }
 
   #backup(timeline: ModelTimeline, stop: number, kind: 'own' | 'original'): void {
@@ -190,8 +210,8 @@ class Builder {
     for (let number = 0; number < parts; number += 1)
       if (!chance(random, 0.03)) this.#put(partKey(name, number), new Uint8Array(10));
     const { start, stop, kind, state } = facts;
+    const started = this.#began.get(`${timeline.number}/${start}`) ?? finished;
     if (state === 'complete') {
-      const started = this.#began.get(`${timeline.number}/${start}`) ?? finished;
       const own = kind === 'own' ? ownFacts(timeline, { ...facts, started, finished, parts }) : undefined;
       const text = writeSentinel({
         stopSegment: nameAt(timeline.number, stop),
@@ -206,7 +226,7 @@ class Builder {
       );
     }
     const { system, number } = timeline;
-    this.#backups.push({ name, system, timeline: number, start, stop, finished, kind, state });
+    this.#backups.push({ name, system, timeline: number, start, stop, started, finished, kind, state });
   }
 
   #strangers(timeline: ModelTimeline, index: number): void {
@@ -218,7 +238,12 @@ class Builder {
       `basebackups_005/deeper/${segment}`,
     ];
     if (chance(this.#random, 0.3)) {
-      keys.push(`basebackups_005/base_${segment}_backup_stop_sentinel.json`);
+      const name = `base_${segment}${chance(this.#random, 0.3) ? `_D_${nameAt(timeline.number, index - 1)}` : ''}`;
+      keys.push(
+        `basebackups_005/${name}_backup_stop_sentinel.json`,
+        `basebackups_005/${name}/metadata.json`,
+        `basebackups_005/${name}/tar_partitions/part_001.tar.lz4`,
+      );
       this.#foreignStarts.push({ timeline: timeline.number, index });
     }
     for (const key of keys) {
@@ -232,7 +257,7 @@ class Builder {
   }
 
   finish(): Model {
-    const now = this.#clock + int(this.#random, 1, 20) * DAY;
+    const now = this.#clock + (chance(this.#random, 0.5) ? HOUR : int(this.#random, 1, 20) * DAY);
     const limit = now - 7 * DAY;
     return {
       store: this.#store,

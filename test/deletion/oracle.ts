@@ -12,6 +12,8 @@ interface ModelPin {
   readonly system: string | undefined;
   readonly timeline: number;
   readonly start: number;
+  /** undefined where the archive does not tell. */
+  readonly started?: number | undefined;
 }
 
 /** Every timeline's relation to the others can be read from the archive. */
@@ -99,7 +101,8 @@ export function pins(model: Model, kept: ReadonlySet<string>, goal: ModelGoal): 
   const held = model.backups.filter(({ name, state }) => kept.has(name) || state === 'young');
   const strangers = goal.verb === 'everything' ? [] : model.foreignStarts;
   return [
-    ...held,
+    // Only a sentinel tells when a backup was begun.
+    ...held.map((backup) => ({ ...backup, started: backup.state === 'young' ? undefined : backup.started })),
     ...strangers.map(({ timeline, index }) => ({ system: undefined, timeline, start: index })),
   ];
 }
@@ -133,4 +136,16 @@ export function goes(model: Model, wal: ModelWal, held: readonly ModelPin[], goa
   });
   const isBelowAll = held.every(({ start }) => wal.index < start);
   return isBehind || (isBelowAll && wal.archived < model.now - 7 * DAY);
+}
+
+/**
+ * Whether a segment is plainly another system's: its name is one that something kept may need, and it was archived more
+ * than a day before each such thing was begun.
+ */
+export function isReplaced(model: Model, wal: ModelWal, held: readonly ModelPin[]): boolean {
+  if (new Set(complete(model).map(({ system }) => system)).size < 2) return false;
+  const byName = held.filter(({ timeline, start }) => timeline <= wal.timeline && start <= wal.index);
+  return (
+    byName.length > 0 && byName.every(({ started }) => started !== undefined && wal.archived < started - DAY)
+  );
 }

@@ -22,22 +22,22 @@ import { type Cluster, createCluster } from '../harness/postgres.ts';
 import { runProgram, startProgram } from '../harness/program.ts';
 import { seededRandom } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
+import { TESTED_VERSIONS } from '../harness/versions.ts';
 
 const call = { signal: new AbortController().signal };
 
-describe('delete on the archive of a real server', () => {
+describe.each(TESTED_VERSIONS)('delete on the archive of a real server of version %i', (version) => {
   const archive = createArchive();
   const environment = { WALE_FILE_PREFIX: archive.prefix };
   const clusters: Cluster[] = [];
   const names: string[] = [];
   let final = '';
 
-  const settings = (walKeep = '0') => ({
+  const settings = () => ({
     wal_level: 'replica',
     archive_mode: 'on',
     archive_command: archive.command('--terse wal-push %p'),
     max_wal_senders: '2',
-    wal_keep_size: walKeep,
   });
 
   async function wale(args: readonly string[], cluster?: Cluster) {
@@ -47,6 +47,14 @@ describe('delete on the archive of a real server', () => {
     });
     expect(result.status, result.stderr).toBe(0);
     return result.stdout;
+  }
+
+  /** Rows, in several segments of whatever size. */
+  async function work(cluster: Cluster, seed: number): Promise<void> {
+    for (let part = 0; part < 3; part += 1) {
+      await load(cluster, 10 * seed + part, 1);
+      await switchSegment(cluster);
+    }
   }
 
   async function backup(cluster: Cluster): Promise<void> {
@@ -62,7 +70,7 @@ describe('delete on the archive of a real server', () => {
     await wale(['backup-fetch', target, name]);
     const cluster = await recover(
       target,
-      18,
+      version,
       archive.command('--terse wal-fetch %f %p'),
       { ...settings(), archive_mode: 'off', hot_standby: 'on' },
       'recovery',
@@ -78,21 +86,25 @@ describe('delete on the archive of a real server', () => {
 
   /** Three backups: two on timeline 1, one on timeline 2, which begins at the end of the archive. */
   beforeAll(async () => {
-    const first = await createCluster({ version: 18, segmentMb: 1, settings: settings() });
+    const first = await createCluster({
+      version,
+      segmentMb: version >= 11 ? 1 : undefined,
+      settings: settings(),
+    });
     clusters.push(first);
     await first.start();
-    await load(first, 1, 3);
+    await work(first, 1);
     await backup(first);
-    await load(first, 2, 3);
+    await work(first, 2);
     await backup(first);
-    await load(first, 3, 3);
+    await work(first, 3);
     await untilArchived(first, await switchSegment(first));
     await first.stop('fast');
     const target = join(createScratch(), 'data');
     await wale(['backup-fetch', target, names[1] ?? '']);
     const second = await recover(
       target,
-      18,
+      version,
       archive.command('--terse wal-fetch %f %p'),
       { ...settings(), hot_standby: 'on' },
       'recovery',
@@ -100,9 +112,9 @@ describe('delete on the archive of a real server', () => {
     clusters.push(second);
     await second.start();
     await poll('the end of recovery', async () => (await second.value('select pg_is_in_recovery()')) === 'f');
-    await load(second, 4, 3);
+    await work(second, 4);
     await backup(second);
-    await load(second, 5, 3);
+    await work(second, 5);
     await untilArchived(second, await switchSegment(second));
     final = await fingerprint(second);
     await second.stop('fast');
