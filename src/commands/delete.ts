@@ -31,11 +31,18 @@ export async function run(args: DeleteArguments, context: Context): Promise<numb
   const dryRun = args.dryRun || !args.confirm;
   context.log.info(dryRun ? 'performing dry run of data deletion' : 'deleting data in the store');
   const store = await context.openStore();
-  const options: SweepOptions = { dryRun, log: context.log, signal: context.signal, now: () => new Date() };
+  const options: SweepOptions = {
+    dryRun,
+    log: context.log,
+    signal: context.signal,
+    now: () => new Date(),
+    terminal: process.stderr,
+  };
   if (args.verb === 'old-versions') {
     const sweep = new Sweep(store, options);
     await sweep.keys(obsoleteKeys(store, options));
     await sweep.leftovers(await obsoleteLeftovers(store, youngSince(args), options));
+    sweep.end();
     return finish(sweep.outcome, { dryRun }, args, context);
   }
   const plan = await makePlan(args, store, context);

@@ -11,6 +11,15 @@ import { type DoomedKey, type Outcome, Sweep, type SweepOptions } from './sweep.
 export async function carryOut(plan: Plan, store: Store, options: SweepOptions): Promise<Outcome> {
   const sweep = new Sweep(store, options);
   sweep.expect(expectedKeys(plan));
+  try {
+    await sweepPlan(plan, store, sweep, options);
+  } finally {
+    sweep.end();
+  }
+  return sweep.outcome;
+}
+
+async function sweepPlan(plan: Plan, store: Store, sweep: Sweep, options: SweepOptions): Promise<void> {
   const doomed = doomedSentinels(plan);
   const refused = new Set<string>();
   await sweep.keys(
@@ -28,7 +37,6 @@ export async function carryOut(plan: Plan, store: Store, options: SweepOptions):
   const remaining = needed.length === 0 ? plan : keeping(plan, needed);
   await sweep.keys(doomedWal(store, remaining, options));
   await sweep.leftovers(plan.leftovers);
-  return sweep.outcome;
 }
 
 /** Of complete backups, oldest first. */

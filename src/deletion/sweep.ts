@@ -7,6 +7,7 @@ import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parallel } from '../parallel.ts';
 import { type Call, type Leftover, type RemoveFailure, type Store, urlOf } from '../store/store.ts';
+import { DeletionProgress, type DeletionProgressOptions } from './progress.ts';
 
 export interface DoomedKey {
   readonly key: Key;
@@ -28,12 +29,13 @@ export interface SweepOptions extends Call {
   readonly dryRun: boolean;
   readonly log: Log;
   readonly now: () => Date;
+  /** For the progress: standard error. */
+  readonly terminal: DeletionProgressOptions['terminal'];
 }
 
 const BATCH_KEYS = 1000;
 const BATCHES_AT_ONCE = 4;
 const FAILURES_TOLD = 1000;
-const PROGRESS_MS = 60_000;
 const DRY_RUN_HINT = 'This is only a dry run -- no actual data is being deleted';
 
 export class Sweep {
@@ -44,14 +46,14 @@ export class Sweep {
   readonly #lost: BackupName[] = [];
   #failed = 0;
   #removed = 0;
-  #expected = 0;
-  #lastTold: number;
+  readonly #progress: DeletionProgress;
 
   constructor(store: Store, options: SweepOptions) {
     this.#store = store;
     this.#options = options;
     this.#log = options.log.named('wal_e.worker.base');
-    this.#lastTold = options.now().getTime();
+    const { log, terminal } = options;
+    this.#progress = new DeletionProgress({ log, terminal, now: () => performance.now() });
   }
 
   get outcome(): Outcome {
@@ -62,9 +64,14 @@ export class Sweep {
     this.#lost.push(backup);
   }
 
-  /** For the progress in the log: how many keys there will be in all. */
+  /** For the progress: how many keys there will be in all. */
   expect(keys: number): void {
-    this.#expected = keys;
+    this.#progress.expect(keys);
+  }
+
+  /** Nothing of the progress stays on a terminal. */
+  end(): void {
+    this.#progress.clear();
   }
 
   /** `refused` hears of each key that is still there because the store would not remove it. */
@@ -102,6 +109,7 @@ export class Sweep {
   }
 
   #tell(thing: string, key: string): void {
+    this.#progress.clear();
     this.#log.info(`deleting ${thing}`, {
       detail: `The key being deleted is ${urlOf(this.#store, key)}.`,
       hint: this.#options.dryRun ? DRY_RUN_HINT : undefined,
@@ -116,13 +124,7 @@ export class Sweep {
 
   #done(count: number): void {
     this.#removed += count;
-    const now = this.#options.now().getTime();
-    if (this.#options.dryRun || now - this.#lastTold < PROGRESS_MS) return;
-    this.#lastTold = now;
-    const percent = this.#expected === 0 ? '' : ` (${Math.floor((100 * this.#removed) / this.#expected)}%)`;
-    this.#log.info('deletion under way', {
-      detail: `${this.#removed} of ${this.#expected} objects deleted${percent}.`,
-    });
+    if (!this.#options.dryRun) this.#progress.add(count);
   }
 }
 

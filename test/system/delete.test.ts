@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,7 +20,7 @@ import {
 } from '../harness/archiving.ts';
 import { poll } from '../harness/poll.ts';
 import { type Cluster, createCluster } from '../harness/postgres.ts';
-import { runProgram, startProgram } from '../harness/program.ts';
+import { PROGRAM, runProgram, startProgram } from '../harness/program.ts';
 import { seededRandom } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { TESTED_VERSIONS } from '../harness/versions.ts';
@@ -223,6 +224,27 @@ describe('delete that is killed', () => {
     expect(readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile())).toEqual([]);
     expect(kills).toBeGreaterThan(3);
     await store.close();
+  });
+
+  it('shows how far it is in one line of a terminal, and nothing of it stays; in a pipe it shows none', async () => {
+    const prepared = () => {
+      const folder = createScratch();
+      fill(folder);
+      return ['--terse', '--file-prefix', `file://localhost${folder}`, 'delete', '--confirm', 'retain', '2'];
+    };
+    const words = [process.execPath, PROGRAM, ...prepared()].map((word) => `'${word}'`).join(' ');
+    // The pseudo-terminal of script(1); the table goes to a file, so that only standard error is on it.
+    const { stdout, status } = spawnSync('script', ['-qec', `${words} > /dev/null`, '/dev/null'], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, WALE_LOG_DESTINATION: 'stderr' },
+    });
+    expect(status, stdout).toBe(0);
+    const drawn = stdout.split('\r\u001b[K');
+    expect(drawn.length).toBeGreaterThan(2);
+    expect(drawn[1]).toMatch(/^\d+ of 1729 objects deleted \(\d+%\), \d+\/s, .* left$/);
+    expect([drawn[0], drawn.at(-1)]).toEqual(['', '']);
+    const piped = await runProgram(prepared());
+    expect(piped).toMatchObject({ status: 0, stderr: '' });
   });
 
   it('may run twice at once', async () => {
