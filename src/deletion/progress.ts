@@ -44,9 +44,12 @@ export class DeletionProgress {
     const now = this.#options.now();
     if (now - this.#shown < (this.#isTerminal ? LINE_EVERY_MS : LOG_EVERY_MS)) return;
     this.#shown = now;
-    if (!this.#isTerminal) return this.#options.log.info('deletion under way', { detail: `${this.text()}.` });
-    this.#options.terminal.write(CLEAR_LINE + this.text());
-    this.#isDrawn = true;
+    if (this.#isTerminal) {
+      this.#options.terminal.write(CLEAR_LINE + this.text());
+      this.#isDrawn = true;
+    } else {
+      this.#options.log.info('deletion under way', { detail: `${this.text()}.` });
+    }
   }
 
   /** Before anything else is written to the terminal, and in the end. */
