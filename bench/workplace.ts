@@ -38,6 +38,8 @@ export class Workplace {
       writeFileSync(join(this.walDirectory, 'archive_status', `${basename(path)}.ready`), '');
     }
     mkdirSync(this.archive);
+    // PostgreSQL runs its commands in the data directory, where this file tells the launcher so.
+    writeFileSync(join(folder, 'PG_VERSION'), '17\n');
   }
 
   segment(index: number): string {

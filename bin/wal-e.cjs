@@ -2,15 +2,12 @@
 ':' /*
 # Node forgets at its start which signals it was told to ignore, and so would die of the hangup that nohup is there to
 # keep away. The shell still knows; it hands the mask on and becomes the program, which is this very file. PostgreSQL
-# starts its commands with no signal ignored, and waits for them.
-case " $* " in
-  *' wal-push '* | *' wal-fetch '*) ;;
-  *)
-    while read -r name mask; do
-      case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
-    done 2>/dev/null </proc/self/status
-    ;;
-esac
+# starts its commands in the data directory, with no signal ignored, and waits for them: reading costs, once a segment.
+status=/proc/self/status
+case " $* " in *' wal-push '* | *' wal-fetch '*) test -e PG_VERSION && status=/dev/null ;; esac
+while read -r name mask; do
+  case $name in SigIgn:) export "WALE_IGNORED_SIGNALS=$mask"; break ;; esac
+done 2>/dev/null <$status
 # PostgreSQL takes 1 to 125 of a restore_command for the end of the WAL, and Node ends with 9 when it does not know an
 # option in NODE_OPTIONS: 126 stops the recovery instead. A standby asks again after 1. Above 125 its archiver would end.
 cannot_start() {
@@ -54,7 +51,8 @@ function findFolder() {
     return realpathSync.native(`${__dirname}/../dist`);
   } catch {
     // Node knows a linked program by its own name, except with --preserve-symlinks-main.
-    return realpathSync.native(`${realpathSync.native(__filename)}/../../dist`);
+    const program = realpathSync.native(__filename);
+    return realpathSync.native(`${program.slice(0, program.lastIndexOf('/'))}/../dist`);
   }
 }
 

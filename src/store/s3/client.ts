@@ -104,29 +104,31 @@ interface Manner {
   readonly contentMd5: boolean;
 }
 
-/** One attempt, which may take several requests: each of the corrections below is made at most once. */
-function createAttempts({ settings, transport, credentials, now = Date.now }: S3ClientParts) {
-  let manner: Manner = { region: settings.region, clockOffsetMs: 0, contentMd5: false };
+/** One request, signed. */
+async function ask(
+  { settings, transport, credentials, now = Date.now }: S3ClientParts,
+  request: Prepared,
+  { region, clockOffsetMs, contentMd5 }: Manner,
+  signal: AbortSignal,
+): Promise<WireAnswer> {
+  const address = bucketAddress(settings, region);
+  const { method, query, payloadHash } = request;
+  const path = `${address.path}${request.path}`;
+  const headers: Record<string, string> = { ...request.headers, host: address.host };
+  if (method === 'PUT' || method === 'POST') headers['content-length'] = String(request.length);
+  if (contentMd5 && (method === 'PUT' || method === 'POST')) headers['content-md5'] ??= md5Of(request.body);
+  const keys = await credentials.get(signal);
+  const time = new Date(now() + clockOffsetMs);
+  const signed = sign({ method, path, query, headers, payloadHash }, keys, region, time);
+  const search = queryString(query);
+  const target = search === '' ? path : `${path}?${search}`;
+  return transport.send({ ...request, address, path: target, headers: signed }, signal);
+}
 
-  const ask = async (request: Prepared, used: Manner, signal: AbortSignal) => {
-    const { region, clockOffsetMs, contentMd5 } = used;
-    const address = bucketAddress(settings, region);
-    const { method, query, payloadHash } = request;
-    const path = `${address.path}${request.path}`;
-    const headers: Record<string, string> = { ...request.headers, host: address.host };
-    if (method === 'PUT' || method === 'POST') headers['content-length'] = String(request.length);
-    if (contentMd5 && (method === 'PUT' || method === 'POST')) headers['content-md5'] ??= md5Of(request.body);
-    const keys = await credentials.get(signal);
-    const signed = sign(
-      { method, path, query, headers, payloadHash },
-      keys,
-      region,
-      new Date(now() + clockOffsetMs),
-    );
-    const search = queryString(query);
-    const target = search === '' ? path : `${path}?${search}`;
-    return transport.send({ ...request, address, path: target, headers: signed }, signal);
-  };
+/** One attempt, which may take several requests: each of the corrections below is made at most once. */
+function createAttempts(parts: S3ClientParts) {
+  const { settings, credentials, now = Date.now } = parts;
+  let manner: Manner = { region: settings.region, clockOffsetMs: 0, contentMd5: false };
 
   /** Changes what was wrong on our side in this request and tells whether there was something. */
   const correct = (
@@ -160,7 +162,7 @@ function createAttempts({ settings, transport, credentials, now = Date.now }: S3
     const tried = new Set<string>();
     for (;;) {
       const used = manner;
-      const answer = await ask(request, used, signal);
+      const answer = await ask(parts, request, used, signal);
       if (answer.status >= 200 && answer.status < 300) return answer;
       const { status, headers } = answer;
       const refusal = { status, headers, text: await readText(answer.body, REFUSAL_LIMIT_BYTES) };
