@@ -22,6 +22,8 @@ export interface Leaving {
 /** Ends the process with `status` when a call of the file system does not come back; else leaves that to the caller. */
 export async function leaveHanging(status: number, options: Leaving): Promise<void> {
   const { mayBeKilled, patienceMs = PATIENCE_MS } = options;
+  // The call whose answer has brought us here still counts until its callback returns.
+  if (hangs()) await new Promise((resolve) => setImmediate(resolve));
   for (let waited = 0; hangs(); waited += LOOK_MS) {
     if (waited >= patienceMs) return endThreads(status, mayBeKilled);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

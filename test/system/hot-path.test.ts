@@ -27,6 +27,8 @@ interface Loads {
   readonly required: readonly string[];
   readonly internal: readonly string[];
   readonly files: readonly string[];
+  /** Timers that ran off. */
+  readonly expired: number;
 }
 
 let folder: string;
@@ -68,7 +70,7 @@ beforeAll(() => {
   run(['wal-push', walFile]);
 });
 
-describe('no more is loaded than is listed here', () => {
+describe('no more is loaded than is listed here, and no timer is waited for', () => {
   test('by version', () => {
     const loads = run(['version']);
     expect(files(loads)).toEqual(['main.cjs', 'wal-e.cjs']);
@@ -80,6 +82,7 @@ describe('no more is loaded than is listed here', () => {
     const loads = run(['wal-push', walFile]);
     expect(files(loads)).toEqual(FILES);
     expect(builtins(loads)).toEqual(FREE);
+    expect(loads.expired).toBe(0);
     expect(loads.internal.filter((name) => DEAR.test(name))).toEqual([]);
   });
 
@@ -87,6 +90,7 @@ describe('no more is loaded than is listed here', () => {
     const loads = run(['wal-fetch', '-p', '0', SEGMENT, join(folder, 'fetched')]);
     expect(files(loads)).toEqual(FILES);
     expect(builtins(loads)).toEqual(FREE);
+    expect(loads.expired).toBe(0);
     expect(loads.internal.filter((name) => DEAR.test(name))).toEqual([]);
   });
 
@@ -98,6 +102,7 @@ describe('no more is loaded than is listed here', () => {
     const loads = run(['wal-fetch', '-p', '1', SEGMENT, join(folder, 'promoted')]);
     expect(files(loads)).toEqual(FILES);
     expect(builtins(loads)).toEqual(FREE);
+    expect(loads.expired).toBe(0);
     expect(loads.internal.filter((name) => DEAR.test(name))).toEqual([]);
   });
 });
