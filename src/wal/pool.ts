@@ -9,10 +9,12 @@ import { createPackers, type PackedFile, type Packer } from './packers.ts';
 import { type PushContext, pushWalFile } from './push.ts';
 import type { WalFile } from './wal-file.ts';
 
-export interface PoolEvents {
+export interface PoolOptions {
   /** The neighbour's object is durable. */
   pushed(neighbour: WalFile): void;
   failed(neighbour: WalFile, error: unknown): void;
+  /** How long the neighbours may take after the named one is done: PostgreSQL waits for our exit. */
+  readonly neighbourMs?: number;
 }
 
 /** More threads than this would take the database's cores. */
@@ -23,7 +25,6 @@ const FILES_PER_LANE = 5;
 const STREAM_LANES = 2;
 /** A lane goes on packing while all objects, those that wait for the store and those in the making, hold less than this. */
 const HELD_BYTES = 32 * 1024 * 1024;
-/** How long the neighbours may take after the named one is done: PostgreSQL waits for our exit. */
 const NEIGHBOUR_MS = 30_000;
 
 /** Resolves when `named` is durable and the neighbours have settled; rejects with the failure of `named` only. */
@@ -31,14 +32,14 @@ export async function pushPool(
   named: WalFile,
   neighbours: readonly WalFile[],
   context: PushContext,
-  events: PoolEvents,
+  options: PoolOptions,
 ): Promise<void> {
   const files = [named, ...neighbours];
   const streamed = context.gpgKeyId !== undefined || named.size > MAX_PACKED_AT_ONCE;
   const width = Math.min(availableParallelism(), MOST_LANES, Math.ceil(files.length / FILES_PER_LANE));
   const packers = createPackers(streamed ? 1 : width);
   try {
-    const pool = new Pool(named, files, context, events);
+    const pool = new Pool(named, files, context, options);
     const lanes = packers.flatMap((packer) => Array(streamed ? STREAM_LANES : packer.depth).fill(packer));
     await Promise.all(lanes.map((packer) => pool.lane(packer)));
     await pool.settled();
@@ -51,7 +52,7 @@ class Pool {
   readonly #named: WalFile;
   readonly #queue: WalFile[];
   readonly #context: PushContext;
-  readonly #events: PoolEvents;
+  readonly #options: PoolOptions;
   readonly #stop = new AbortController();
   readonly #puts = new Set<Promise<void>>();
   readonly #packs = new Set<Promise<PackedFile>>();
@@ -59,13 +60,14 @@ class Pool {
   #held = 0;
   /** Bytes of the last one: the next will be about as large. */
   #usual = 0;
+  #isNamedDone = false;
   #grace: NodeJS.Timeout | undefined;
 
-  constructor(named: WalFile, files: readonly WalFile[], context: PushContext, events: PoolEvents) {
+  constructor(named: WalFile, files: readonly WalFile[], context: PushContext, options: PoolOptions) {
     this.#named = named;
     this.#queue = [...files];
     this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#stop.signal]) };
-    this.#events = events;
+    this.#options = options;
   }
 
   /** Takes file after file until none is left or the pool was stopped. */
@@ -84,7 +86,8 @@ class Pool {
   async settled(): Promise<void> {
     await Promise.all(this.#puts);
     clearTimeout(this.#grace);
-    this.#context.signal.throwIfAborted();
+    // What stopped the pool later is the neighbours' matter.
+    if (!this.#isNamedDone) this.#context.signal.throwIfAborted();
   }
 
   async #packAndPut(file: WalFile, packer: Packer): Promise<void> {
@@ -118,12 +121,18 @@ class Pool {
   async #settle(file: WalFile, push: Promise<void>): Promise<void> {
     try {
       await push;
-      if (file === this.#named) this.#grace = setTimeout(() => this.#stop.abort(LATE), NEIGHBOUR_MS);
-      else this.#events.pushed(file);
+      if (file === this.#named) this.#giveNeighboursTime();
+      else this.#options.pushed(file);
     } catch (error) {
       if (file === this.#named) this.#stop.abort(error);
-      else this.#events.failed(file, error);
+      else this.#options.failed(file, error);
     }
+  }
+
+  #giveNeighboursTime(): void {
+    this.#isNamedDone = true;
+    const { neighbourMs = NEIGHBOUR_MS } = this.#options;
+    this.#grace = setTimeout(() => this.#stop.abort(tooLate(neighbourMs)), neighbourMs);
   }
 
   #isStreamed(file: WalFile): boolean {
@@ -131,4 +140,6 @@ class Pool {
   }
 }
 
-const LATE = new UserError(`not archived within ${NEIGHBOUR_MS / 1000} s after the file that was asked for`);
+function tooLate(neighbourMs: number): UserError {
+  return new UserError(`not archived within ${neighbourMs / 1000} s after the file that was asked for`);
+}
