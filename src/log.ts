@@ -36,6 +36,8 @@ export interface Log {
   info(message: string, parts?: LogParts): void;
   warning(message: string, parts?: LogParts): void;
   error(message: string, parts?: LogParts): void;
+  /** Where the original says so: something was done in part. */
+  critical(message: string, parts?: LogParts): void;
   /** message, detail and hint of an expected error; message and stack of any other. */
   failure(error: unknown): void;
 }
@@ -59,6 +61,7 @@ export function createLog(options: LogOptions, logger = 'wal_e.main'): Log {
     info: (message, parts) => write('INFO', message, parts),
     warning: (message, parts) => write('WARNING', message, parts),
     error: (message, parts) => write('ERROR', message, parts),
+    critical: (message, parts) => write('CRITICAL', message, parts),
     failure: (error) => {
       if (error instanceof UserError)
         return write('ERROR', error.message, { detail: error.detail, hint: error.hint });

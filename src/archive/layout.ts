@@ -41,7 +41,7 @@ const BACKUP_KEY =
   /^basebackups_005\/(base_[0-9A-F]{24}_[0-9A-F]{8})(?:(_backup_stop_sentinel\.json)|\/(extended_version\.txt)|\/tar_partitions\/(?:part_(\d{1,15})|(backup_label|pg_control))\.tar\.lzo)$/;
 
 const FOREIGN_SENTINEL =
-  /^basebackups_005\/base_([0-9A-F]{24})(?:_D_[0-9A-F]{24})?_backup_stop_sentinel\.json$/;
+  /^basebackups_005\/base_([0-9A-F]{24})(?:_D_[0-9A-F]{24}(?:_[0-9A-F]{8})?)?_backup_stop_sentinel\.json$/;
 
 /** What a key is; `unknown` keys are somebody else's and are left alone. */
 export type KeyKind =

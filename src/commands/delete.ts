@@ -2,8 +2,7 @@
  * `wal-e delete`: shows what it would keep and delete, and with --confirm does it. What is decided is decided by the
  * plan (src/deletion/plan.ts); this file asks for it, prints it, and has it carried out.
  */
-import { obsoleteKeys } from '../deletion/doomed.ts';
-import { type Findings, findOut, obsoleteLeftovers } from '../deletion/findings.ts';
+import { type Findings, findOut } from '../deletion/findings.ts';
 import {
   assertNothingNeededGoes,
   refuseContradiction,
@@ -12,11 +11,11 @@ import {
 } from '../deletion/guard.ts';
 import { deleteNoted } from '../deletion/noted-run.ts';
 import { type Goal, type Plan, planDeletion } from '../deletion/plan.ts';
-import { carryOut } from '../deletion/removal.ts';
+import { carryOut, removeObsolete } from '../deletion/removal.ts';
 import { formatOutcome, formatReport, makeReport, type Report } from '../deletion/report.ts';
 import { checkArguments, type DeleteArguments, orphanAge } from '../deletion/request.ts';
 import { sayPlan } from '../deletion/saying.ts';
-import { type Outcome, Sweep, type SweepOptions } from '../deletion/sweep.ts';
+import type { Outcome, SweepOptions } from '../deletion/sweep.ts';
 import { findTarget } from '../deletion/target.ts';
 import type { Call, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
@@ -39,11 +38,8 @@ export async function run(args: DeleteArguments, context: Context): Promise<numb
     terminal: process.stderr,
   };
   if (args.verb === 'old-versions') {
-    const sweep = new Sweep(store, options);
-    await sweep.keys(obsoleteKeys(store, options));
-    await sweep.leftovers(await obsoleteLeftovers(store, youngSince(args), options));
-    sweep.end();
-    return finish(sweep.outcome, { dryRun }, args, context);
+    const outcome = await removeObsolete(store, youngSince(args), options);
+    return finish(outcome, { dryRun }, args, context);
   }
   const plan = await makePlan(args, store, context);
   const report = makeReport(plan, restorabilities(plan), dryRun);
@@ -89,9 +85,10 @@ async function finish(
   const { removed, failed, failures, lost } = outcome;
   const result = report.dryRun ? null : { deleted: removed, failed, failures };
   if (args.json) await context.print(`${JSON.stringify({ ...report, result })}\n`);
-  else if (!report.dryRun && !isQuiet(report, context)) await context.print(formatOutcome(outcome));
+  else if (!report.dryRun && (failed > 0 || !isQuiet(report, context)))
+    await context.print(formatOutcome(outcome));
   if (failed === 0) return lost.length === 0 ? 0 : 1;
-  context.log.error('Some keys were not deleted', {
+  context.log.critical('Some keys were not deleted', {
     detail: `The store refused ${failed} of ${removed + failed}.`,
     hint: 'Run the same command again.',
   });

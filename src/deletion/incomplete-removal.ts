@@ -21,6 +21,7 @@ export async function removeIncomplete(
     if (!remove) continue;
     if (await hasGoneOn(backup, store, options)) {
       alive.push(backup.name);
+      sweep.clear();
       options.log.warning('keeping a backup that seemed to be left over', {
         detail: `${backup.name} has gone on, or was completed, since it was looked at.`,
       });
@@ -51,6 +52,7 @@ async function endIfCompleted(
 ): Promise<void> {
   const key = sentinelKey(name);
   if ((await store.head(key, options)) === undefined) return;
+  sweep.clear();
   options.log.error('a backup was completed while what it consisted of was deleted', {
     detail: `${name} seemed to be left over. It cannot be restored, so it is deleted as a whole.`,
     hint: 'Take a new backup. Choose --orphans-older-than longer than the longest pause that a backup may make.',

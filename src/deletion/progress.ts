@@ -34,7 +34,7 @@ export class DeletionProgress {
     this.#shown = this.#isTerminal ? this.#started - LINE_EVERY_MS : this.#started;
   }
 
-  /** How many objects there will be in all. */
+  /** How many objects there will be in all, where that is known beforehand. */
   expect(objects: number): void {
     this.#expected = objects;
   }
@@ -59,13 +59,15 @@ export class DeletionProgress {
     this.#isDrawn = false;
   }
 
-  /** `1000 of 4000 objects deleted (25%), 500/s, 6 s left` */
+  /** `1000 of 4000 objects deleted (25%), 500/s, 6 s left`; `1000 objects deleted, 500/s` where nobody counted before. */
   text(): string {
     const seconds = Math.max(0.001, (this.#options.now() - this.#started) / 1000);
     const rate = this.#done / seconds;
-    const percent =
-      this.#expected === 0 ? '' : ` (${Math.min(100, Math.floor((100 * this.#done) / this.#expected))}%)`;
-    const left = Math.max(0, this.#expected - this.#done) / Math.max(rate, 0.001);
-    return `${this.#done} of ${this.#expected} objects deleted${percent}, ${Math.round(rate)}/s, ${formatDuration(left)} left`;
+    const speed = `${Math.round(rate)}/s`;
+    // What appears while it goes on may make them more than were counted.
+    if (this.#expected === 0 || this.#expected < this.#done) return `${this.#done} objects deleted, ${speed}`;
+    const percent = Math.floor((100 * this.#done) / this.#expected);
+    const left = (this.#expected - this.#done) / Math.max(rate, 0.001);
+    return `${this.#done} of ${this.#expected} objects deleted (${percent}%), ${speed}, ${formatDuration(left)} left`;
   }
 }

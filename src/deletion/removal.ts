@@ -1,8 +1,17 @@
 /** Carries a plan out, or tells what it would do: the same walk over the store either way. */
 import { type BackupName, backupSegment } from '../archive/layout.ts';
 import { placeOf } from '../archive/retention.ts';
+import { parallel } from '../parallel.ts';
 import type { Store } from '../store/store.ts';
-import { doomedSentinels, doomedWal, objectsOf, sentinelOf, wholeBackupTree } from './doomed.ts';
+import {
+  doomedSentinels,
+  doomedWal,
+  objectsOf,
+  obsoleteKeys,
+  sentinelOf,
+  wholeBackupTree,
+} from './doomed.ts';
+import { obsoleteLeftovers } from './findings.ts';
 import { removeIncomplete } from './incomplete-removal.ts';
 import type { Plan } from './plan.ts';
 import { type DoomedKey, type Outcome, Sweep, type SweepOptions } from './sweep.ts';
@@ -14,11 +23,30 @@ export async function carryOut(plan: Plan, store: Store, options: SweepOptions):
   try {
     await sweepPlan(plan, store, sweep, options);
   } finally {
-    sweep.end();
+    sweep.clear();
   }
   return sweep.outcome;
 }
 
+/** The trees of the layouts before this one. */
+export async function removeObsolete(
+  store: Store,
+  youngSince: Date,
+  options: SweepOptions,
+): Promise<Outcome> {
+  const sweep = new Sweep(store, options);
+  try {
+    await sweep.keys(obsoleteKeys(store, options));
+    await sweep.leftovers(await obsoleteLeftovers(store, youngSince, options));
+  } finally {
+    sweep.clear();
+  }
+  return sweep.outcome;
+}
+
+const SENTINELS_AT_ONCE = 4;
+
+/** Before anything that a sentinel vouches for goes it is looked whether it did go: not every store tells. */
 async function sweepPlan(plan: Plan, store: Store, sweep: Sweep, options: SweepOptions): Promise<void> {
   const doomed = doomedSentinels(plan);
   const refused = new Set<string>();
@@ -26,6 +54,13 @@ async function sweepPlan(plan: Plan, store: Store, sweep: Sweep, options: SweepO
     doomed.map((name) => sentinelOf(plan, name)),
     (key) => refused.add(key),
   );
+  if (!options.dryRun)
+    await parallel(doomed, SENTINELS_AT_ONCE, options.signal, async (name, signal) => {
+      const { key } = sentinelOf(plan, name);
+      if (refused.has(key) || (await store.head(key, { signal })) === undefined) return;
+      sweep.isStillThere(key);
+      refused.add(key);
+    });
   const surviving = doomed.filter((name) => refused.has(sentinelOf(plan, name).key));
   await sweep.keys(
     plan.goal.kind === 'everything'

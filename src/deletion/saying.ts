@@ -1,5 +1,5 @@
 /** What delete says in the log, in the words of the original, which scripts may look for. */
-import { sentinelKey } from '../archive/layout.ts';
+import { BACKUP_PREFIX, sentinelKey } from '../archive/layout.ts';
 import type { Log } from '../log.ts';
 import { type Store, urlOf } from '../store/store.ts';
 import { formatCount } from '../text/table.ts';
@@ -32,10 +32,26 @@ function sayForeign({ findings, tally }: Plan, store: Store, log: Log): void {
   const keys = [...findings.survey.foreign.keys, ...tally.foreign.keys];
   for (const key of keys.slice(0, FOREIGN_TOLD))
     log.warning("skipping non-qualifying key in 'delete before'", {
-      detail: `The unexpected key is ${urlOf(store, key)}, and it is not a key that WAL-E writes.`,
+      detail: `The unexpected key is "${urlOf(store, key)}", and it appears ${whatIsOdd(key)}.`,
+      hint: FOREIGN_HINT,
     });
   const rest = findings.survey.foreign.objects + tally.foreign.objects - FOREIGN_TOLD;
   if (rest > 0) log.warning('skipping more non-qualifying keys', { detail: `${rest} keys are not listed.` });
+}
+
+const FOREIGN_HINT =
+  'This means an unexpected key was found in a WAL-E prefix.  It can be harmless, or the result a bug or misconfiguration.';
+const BACKUP_PATTERNS = ['base-backup sentinel', 'extended-version backup', 'base-backup partition'];
+
+/** Judged by the depth of the key, as in the original. */
+function whatIsOdd(key: string): string {
+  const depth = key.split('/').length - 2;
+  const pattern = key.startsWith(BACKUP_PREFIX)
+    ? BACKUP_PATTERNS[depth]
+    : depth === 0
+      ? 'WAL file naming'
+      : undefined;
+  return pattern === undefined ? 'to be at an unexpected depth' : `not to match the ${pattern} pattern`;
 }
 
 function sayDoubts({ findings, incomplete, goal }: Plan, log: Log): void {

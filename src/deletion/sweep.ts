@@ -69,8 +69,8 @@ export class Sweep {
     this.#progress.expect(keys);
   }
 
-  /** Nothing of the progress stays on a terminal. */
-  end(): void {
+  /** Takes the progress off the terminal: before anything is logged, and in the end. */
+  clear(): void {
     this.#progress.clear();
   }
 
@@ -93,6 +93,12 @@ export class Sweep {
       }
       this.#done(batch.length - failures.length);
     });
+  }
+
+  /** The store has said that it removed this key. */
+  isStillThere(key: Key): void {
+    this.#removed -= 1;
+    this.#fail({ key, reason: 'still there after it was removed' });
   }
 
   async leftovers(leftovers: readonly Leftover[]): Promise<void> {

@@ -178,6 +178,34 @@ describe("delete gives the original's result", () => {
     );
   });
 
+  it('[del-15] says of an unknown key what is odd about it', async () => {
+    const archive = plain();
+    const odd: readonly [string, string][] = [
+      ['wal_005/notes', 'not to match the WAL file naming pattern'],
+      ['wal_005/deeper/x', 'to be at an unexpected depth'],
+      ['basebackups_005/README', 'not to match the base-backup sentinel pattern'],
+      ['basebackups_005/x/notes', 'not to match the extended-version backup pattern'],
+      ['basebackups_005/x/y/notes', 'not to match the base-backup partition pattern'],
+      ['basebackups_005/x/y/z/notes', 'to be at an unexpected depth'],
+    ];
+    for (const [key] of odd) archive.other(key);
+    const { records } = await deleteIn(archive.store, retain(1));
+    const warnings = records.filter(({ level }) => level === 'WARNING');
+    expect(warnings.map(({ message, detail }) => [message, detail]).sort()).toEqual(
+      odd
+        .map(([key, reason]) => [
+          "skipping non-qualifying key in 'delete before'",
+          `The unexpected key is "memory://test/${key}", and it appears ${reason}.`,
+        ])
+        .sort(),
+    );
+    expect(new Set(warnings.map(({ hint }) => hint))).toEqual(
+      new Set([
+        'This means an unexpected key was found in a WAL-E prefix.  It can be harmless, or the result a bug or misconfiguration.',
+      ]),
+    );
+  });
+
   it('everything deletes all keys of both trees, known or not, and nothing else', async () => {
     const archive = plain();
     archive.history(2, '1\t0/28000000\tx\n');
@@ -488,12 +516,15 @@ describe('a backup without a sentinel', () => {
     expect(archive.store.keys()).toEqual([]);
   });
 
-  it('that another tool calls complete keeps its WAL', async () => {
-    const archive = plain();
-    archive.other(`basebackups_005/base_${segmentAt(1, 14)}_backup_stop_sentinel.json`);
-    await deleteIn(archive.store, retain(1));
-    expect(archive.segments()).toEqual(range(14, 40));
-  });
+  it.each(['', `_D_${segmentAt(1, 11)}`, `_D_${segmentAt(1, 11)}_00000040`])(
+    'that another tool calls complete keeps its WAL: base_…%s',
+    async (suffix) => {
+      const archive = plain();
+      archive.other(`basebackups_005/base_${segmentAt(1, 14)}${suffix}_backup_stop_sentinel.json`);
+      await deleteIn(archive.store, retain(1));
+      expect(archive.segments()).toEqual(range(14, 40));
+    },
+  );
 });
 
 describe('interrupted uploads', () => {
@@ -510,14 +541,14 @@ describe('interrupted uploads', () => {
 });
 
 describe('a store that refuses to remove single keys', () => {
-  it('is reported with the keys, the rest goes on, and the exit status says so', async () => {
+  it('[del-16] is reported with the keys, the rest goes on, and the exit status says so', async () => {
     const archive = plain();
     archive.store.stubborn.add(walKey(segmentAt(1, 7)));
     const { status, out, records } = await deleteIn(archive.store, retain(2));
     expect(status).toBe(1);
     expect(archive.segments()).toEqual([7, ...range(20, 40)]);
     expect(out).toContain('wal_005/000000010000000000000007.lzo  access denied');
-    expect(records.at(-1)?.message).toBe('Some keys were not deleted');
+    expect(records.at(-1)).toMatchObject({ level: 'CRITICAL', message: 'Some keys were not deleted' });
     archive.store.stubborn.clear();
     expect((await deleteIn(archive.store, retain(2))).status).toBe(0);
     expect(archive.segments()).toEqual(range(20, 40));
@@ -530,6 +561,26 @@ describe('a store that refuses to remove single keys', () => {
     expect(archive.backups()).toEqual([10, 30]);
     expect(archive.store.keys()).toContain(partKey(backupOf({ start: 10 }).name, 0));
     expect(archive.store.keys()).not.toContain(partKey(backupOf({ start: 20 }).name, 0));
+    expect(archive.segments()).toEqual(range(10, 40));
+  });
+});
+
+describe('a store that says it removed a sentinel, which is still there', () => {
+  it('is not believed: parts and WAL of that backup stay, and the exit status says so', async () => {
+    const archive = plain();
+    const key = sentinelKey(backupOf({ start: 10 }).name);
+    archive.store.stubborn.add(key);
+    const remove = archive.store.remove.bind(archive.store);
+    archive.store.remove = async (keys, call) => {
+      await remove(keys, call);
+      return [];
+    };
+    const { status, out } = await deleteIn(archive.store, retain(1));
+    expect(status).toBe(1);
+    expect(out).toContain(`${key}  still there after it was removed`);
+    expect(out).toContain('Not deleted: 1 object.');
+    expect(archive.backups()).toEqual([10, 30]);
+    expect(archive.store.keys()).toContain(partKey(backupOf({ start: 10 }).name, 0));
     expect(archive.segments()).toEqual(range(10, 40));
   });
 });

@@ -34,6 +34,8 @@ export interface ModelBackup {
   readonly finished: number;
   readonly kind: 'own' | 'original';
   readonly state: 'complete' | 'young' | 'old';
+  /** Its sentinel can be read and tells when it was finished. */
+  readonly statesTime: boolean;
 }
 
 export interface ModelWal {
@@ -211,6 +213,7 @@ class Builder {
       if (!chance(random, 0.03)) this.#put(partKey(name, number), new Uint8Array(10));
     const { start, stop, kind, state } = facts;
     const started = this.#began.get(`${timeline.number}/${start}`) ?? finished;
+    const isCut = state === 'complete' && !this.#several && chance(random, 0.02);
     if (state === 'complete') {
       const own = kind === 'own' ? ownFacts(timeline, { ...facts, started, finished, parts }) : undefined;
       const text = writeSentinel({
@@ -220,13 +223,14 @@ class Builder {
         spec: undefined,
         own,
       });
-      this.#put(
-        sentinelKey(name),
-        !this.#several && chance(random, 0.02) ? Buffer.from('{') : Buffer.from(text),
-      );
+      this.#put(sentinelKey(name), Buffer.from(isCut ? '{' : text));
     }
     const { system, number } = timeline;
-    this.#backups.push({ name, system, timeline: number, start, stop, started, finished, kind, state });
+    const statesTime = kind === 'own' && state === 'complete' && !isCut;
+    this.#backups.push({
+      ...{ name, system, timeline: number },
+      ...{ start, stop, started, finished, kind, state, statesTime },
+    });
   }
 
   #strangers(timeline: ModelTimeline, index: number): void {

@@ -149,3 +149,39 @@ export function isReplaced(model: Model, wal: ModelWal, held: readonly ModelPin[
     byName.length > 0 && byName.every(({ started }) => started !== undefined && wal.archived < started - DAY)
   );
 }
+
+/** Why delete must refuse, as the beginning of its message; undefined when it must not. `restorable`: names of backups. */
+export function refusal(model: Model, goal: ModelGoal, restorable: ReadonlySet<string>): string | undefined {
+  if (goal.verb === 'everything') return undefined;
+  if (isContradictory(model)) return 'cannot tell which backups are older';
+  const all = complete(model).map(({ name }) => name);
+  const kept = keptNames(model, goal);
+  if (all.length > 0 && kept.size === 0) return 'no backup would be left';
+  const isLost = all.some((name) => restorable.has(name) && !kept.has(name));
+  if (isLost && ![...kept].some((name) => restorable.has(name)))
+    return 'no backup that can be restored would be left';
+  return undefined;
+}
+
+/** On some history a backup that starts earlier in the WAL has the later date, and not both dates are stated. */
+function isContradictory(model: Model): boolean {
+  const all = complete(model);
+  return all.some((lower) =>
+    all.some(
+      (higher) =>
+        lower.start < higher.start &&
+        lower.finished > higher.finished &&
+        !(lower.statesTime && higher.statesTime) &&
+        seemsOneLine(model, lower, higher),
+    ),
+  );
+}
+
+/** By the history files that can be read. */
+function seemsOneLine({ timelines }: Model, a: ModelBackup, b: ModelBackup): boolean {
+  if (a.timeline === b.timeline) return true;
+  const isOn = ({ timeline, start }: ModelBackup, line: ModelTimeline) =>
+    timeline === line.number ||
+    line.ancestors.some((ancestor) => ancestor.timeline === timeline && start <= ancestor.index);
+  return timelines.some((line) => line.hasHistory && isOn(a, line) && isOn(b, line));
+}

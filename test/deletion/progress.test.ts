@@ -50,3 +50,20 @@ it('logs a line a minute where there is no terminal', () => {
     'deletion under way | 1200 of 4000 objects deleted (30%), 10/s, 4 min 40 s left.',
   ]);
 });
+
+it('tells no total that is not known, or that was overtaken', () => {
+  const { progress, written, pass } = setUp(true);
+  pass(1);
+  progress.add(0);
+  progress.expect(0);
+  pass(1);
+  progress.add(1000);
+  progress.expect(1500);
+  pass(2);
+  progress.add(1000);
+  expect(written.map((line) => line.replace('\r\u001b[K', ''))).toEqual([
+    expect.stringMatching(/^0 of 4000 objects deleted \(0%\), 0\/s, .* left$/),
+    '1000 objects deleted, 500/s',
+    '2000 objects deleted, 500/s',
+  ]);
+});
