@@ -1,19 +1,30 @@
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPartPool, type PartPool } from '../../src/backup/part-pool.ts';
 import type { PartMember } from '../../src/backup/part-protocol.ts';
 import { decompress } from '../harness/lzop.ts';
 import { poll } from '../harness/poll.ts';
 import { seededBytes } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
+import { tarMembers } from '../harness/tar-members.ts';
+import { threadsAlive } from '../harness/threads.ts';
 
 const MEGABYTE = 1024 * 1024;
 const signal = new AbortController().signal;
 const pools: PartPool[] = [];
 
+let threadsBefore = 0;
+
+beforeEach(() => {
+  threadsBefore = threadsAlive();
+});
+
 afterEach(async () => {
   for (const pool of pools.splice(0)) await pool.close();
+  // Whatever the test did: finished, left in the middle, aborted, failed.
+  await poll('the threads of the pool to end', () => threadsAlive() <= threadsBefore);
 });
 
 function open(options: { size?: number; readBytesPerSecond?: number } = {}): PartPool {
@@ -44,10 +55,28 @@ describe('the workers', () => {
         [3, 5].map((size) => pool.pack({ members: [file(size * MEGABYTE)], mtimeSeconds: 0 }, signal)),
       );
       const objects = await Promise.all(packing.map(({ chunks }) => drain(chunks)));
-      expect(objects.map((object) => decompress(object).length > 3 * MEGABYTE)).toEqual([true, true]);
+      for (const [index, size] of [3, 5].entries()) {
+        const [member] = tarMembers(decompress(objects[index] ?? Buffer.alloc(0)));
+        expect(member?.content.equals(seededBytes(size * MEGABYTE, size * MEGABYTE))).toBe(true);
+      }
       expect(packing.map((part) => part.packed().size)).toEqual(objects.map(({ length }) => length));
     }
     expect(pool.bytesRead()).toBe(2 * 8 * MEGABYTE);
+  });
+
+  it('are as many at the start as there are cores, and no more than parts at a time', () => {
+    open({ size: 1 });
+    if (threadsBefore > 0) expect(threadsAlive()).toBe(threadsBefore + 1);
+    open({ size: 64 });
+    if (threadsBefore > 0) expect(threadsAlive()).toBe(threadsBefore + 1 + availableParallelism());
+  });
+
+  it('hand over the memory that they write into, and no copy of it', async () => {
+    const pool = open();
+    const { chunks } = await pool.pack({ members: [file(64 * MEGABYTE)], mtimeSeconds: 0 }, signal);
+    const memories = new Set<ArrayBufferLike>();
+    for await (const chunk of chunks) memories.add(chunk.buffer);
+    expect([...memories].map((memory) => memory instanceof SharedArrayBuffer)).toEqual([true]);
   });
 
   it('wait while nobody takes what they have made', async () => {

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { decodeLzop, LzopDecoder } from '../../src/codec/decoder.ts';
-import { compress, decompress, hasLzop, lzop } from '../harness/lzop.ts';
+import { LzopEncoder } from '../../src/codec/encoder.ts';
+import { compress, decompress, hasLzop, lzop, NO_FILE } from '../harness/lzop.ts';
 import { noise, patchwork, words, zeros } from '../harness/samples.ts';
 import { createScratch } from '../harness/scratch.ts';
 
@@ -29,6 +30,42 @@ describe.skipIf(!hasLzop)('what lzop writes is read', () => {
         true,
       );
     }
+  });
+
+  test('at every level with the method of that level: LZO1X-1(15), LZO1X-1 and LZO1X-999', () => {
+    const methods = LEVELS.map((level) => lzop(['-c', level], plain).readUInt8(15));
+    expect(methods).toEqual([2, 1, 1, 1, 1, 1, 3, 3, 3]);
+  });
+
+  test.each(['--fast', '--best', '--no-mode', '--no-time', '--no-name', '--threads=2', '-k'])(
+    'with %s',
+    (option) => {
+      expect(decompress(lzop(['-c', option], plain)).equals(plain)).toBe(true);
+    },
+  );
+
+  test('from a file into a file, with mode and time of the file in the header', () => {
+    const folder = createScratch();
+    const source = join(folder, 'source');
+    writeFileSync(source, plain);
+    chmodSync(source, 0o640);
+    for (const options of [[], ['-o', join(folder, 'target')], ['-U', '-S', '.other']]) {
+      expect(spawnSync('lzop', ['-f', ...options, source]).status).toBe(0);
+      const name = options[0] === '-o' ? 'target' : options[0] === '-U' ? 'source.other' : 'source.lzo';
+      const packed = readFileSync(join(folder, name));
+      expect(packed.readUInt32BE(21)).toBe(0o100640);
+      expect(decompress(packed).equals(plain), options.join(' ')).toBe(true);
+    }
+  });
+
+  test('but several files at once are refused, marked as parts of one or one behind the other', () => {
+    const folder = createScratch();
+    for (const name of ['a', 'b']) writeFileSync(join(folder, name), name);
+    const { stdout } = spawnSync('lzop', ['-c', 'a', 'b'], { cwd: folder });
+    const refused = (detail: string) => expect.objectContaining({ detail: expect.stringContaining(detail) });
+    expect(() => decompress(stdout)).toThrow(refused('an archive of several parts'));
+    const two = Buffer.concat([lzop(['-c'], zeros(9)), lzop(['-c'], zeros(9))]);
+    expect(() => decompress(two)).toThrow(refused('more bytes after the end marker'));
   });
 
   test('with the name of the file, its path, and without', () => {
@@ -91,6 +128,34 @@ describe('a file in chunks', () => {
     const views = [...new LzopDecoder().pushViews(packed)];
     expect(Buffer.compare(views[0] ?? zeros(1), views[1] ?? zeros(2))).toBe(0);
   });
+});
+
+test('memory does not grow with the data: a gigabyte goes through as a megabyte does', () => {
+  const encoder = new LzopEncoder(NO_FILE);
+  const decoder = new LzopDecoder();
+  const block = encoder.input();
+  const decoded = (piece: Uint8Array) => {
+    let bytes = 0;
+    // As it comes from a network: in pieces that know nothing of blocks.
+    for (let at = 0; at < piece.length; at += 50_000) {
+      for (const plain of decoder.pushViews(piece.subarray(at, at + 50_000))) bytes += plain.length;
+    }
+    return bytes;
+  };
+  decoded(encoder.header());
+  let most = 0;
+  let given = 0;
+  const before = process.memoryUsage().arrayBuffers;
+  for (let round = 0; round < 4096; round += 1) {
+    block.fill(round, 0, 1000);
+    given += decoded(encoder.block(block));
+    if (round % 256 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  decoded(encoder.end());
+  decoder.end();
+  expect(given).toBe(2 ** 30);
+  // Mostly garbage that is not collected yet.
+  expect(most).toBeLessThan(64 * 2 ** 20);
 });
 
 describe('decodeLzop', () => {

@@ -1,19 +1,20 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Codec } from '../../src/codec/codec.ts';
+import { openCodec } from '../../src/codec/open.ts';
 import { createCodecPool } from '../../src/codec/pool.ts';
 import { compress, NO_FILE } from '../harness/lzop.ts';
 import { poll } from '../harness/poll.ts';
-import { noise, patchwork, words } from '../harness/samples.ts';
+import { noise, patchwork, words, zeros } from '../harness/samples.ts';
+import { threadsAlive } from '../harness/threads.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
 let pool: Codec | undefined;
 let threadsBefore = 0;
 
-function open(size: number, signal = new AbortController().signal): Codec {
+function open(size: number, signal = new AbortController().signal, make = createCodecPool): Codec {
   threadsBefore = threadsAlive();
-  pool = createCodecPool({ size, signal });
+  pool = make({ size, signal });
   return pool;
 }
 
@@ -22,9 +23,16 @@ afterEach(async () => {
   await poll('the threads of the pool to end', () => threadsAlive() <= threadsBefore);
 });
 
-describe.each([1, 2, 5])('a pool of %i threads', (size) => {
-  test('makes the same file as the calling thread, and reads it', async () => {
-    const codec = open(size);
+describe.each([
+  ['the codec of the calling thread', 1, openCodec],
+  ['a pool of 1 thread', 1, createCodecPool],
+  ['a pool of 2 threads', 2, openCodec],
+  ['a pool of 5 threads', 5, openCodec],
+])('%s, behind the one interface,', (_, size, make) => {
+  const openOne = () => open(size, undefined, make);
+
+  test('makes the same file as an encoder, and reads it', async () => {
+    const codec = openOne();
     for (const length of [0, 1, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 9 * MEBIBYTE + 12_345]) {
       const plain = Buffer.concat([words(length >> 1, 1), patchwork(length - (length >> 1), 2)]);
       const packed = await gather(codec.encode(chunks(plain, 100_000), NO_FILE));
@@ -35,7 +43,7 @@ describe.each([1, 2, 5])('a pool of %i threads', (size) => {
   });
 
   test('serves several streams at once without mixing them', async () => {
-    const codec = open(size);
+    const codec = openOne();
     const plains = [1, 2, 3, 4, 5].map((seed) => patchwork(3 * MEBIBYTE + seed, seed));
     const backs = await Promise.all(
       plains.map((plain) => gather(codec.decode(codec.encode(chunks(plain, 300_000), NO_FILE)))),
@@ -44,6 +52,39 @@ describe.each([1, 2, 5])('a pool of %i threads', (size) => {
       Array(5).fill(true),
     );
   });
+
+  test('reports damage with its byte, and goes on to serve other streams', async () => {
+    const codec = openOne();
+    const plain = words(5 * MEBIBYTE, 1);
+    const packed = compress(plain);
+    const broken = Buffer.from(packed);
+    const at = packed.length - 100;
+    broken[at] = (broken[at] ?? 0) ^ 1;
+    await expect(gather(codec.decode(chunks(broken, 65_536)))).rejects.toMatchObject({
+      name: 'DataError',
+      detail: expect.stringMatching(/, at byte \d{6,}$/),
+    });
+    expect((await gather(codec.decode(chunks(packed, 65_536)))).equals(plain)).toBe(true);
+  });
+
+  test('says that the end is missing', async () => {
+    const packed = compress(words(3 * MEBIBYTE, 1));
+    const reading = gather(openOne().decode(chunks(packed.subarray(0, -4), 65_536)));
+    await expect(reading).rejects.toMatchObject({ detail: expect.stringContaining('end marker is missing') });
+  });
+
+  test('passes on an error of its source', async () => {
+    async function* failing() {
+      yield noise(3 * MEBIBYTE, 1);
+      throw new Error('the disk is gone');
+    }
+    await expect(gather(openOne().encode(failing(), NO_FILE))).rejects.toThrow('the disk is gone');
+  });
+});
+
+test('one core needs no thread beside the calling one', () => {
+  open(1, undefined, openCodec);
+  expect(threadsAlive()).toBe(threadsBefore);
 });
 
 describe('a pool', () => {
@@ -62,38 +103,37 @@ describe('a pool', () => {
     await pieces.return(undefined);
   });
 
-  test('reports damage with its byte, and goes on to serve other streams', async () => {
-    const codec = open(2);
-    const plain = words(5 * MEBIBYTE, 1);
-    const packed = compress(plain);
-    const broken = Buffer.from(packed);
-    const at = packed.length - 100;
-    broken[at] = (broken[at] ?? 0) ^ 1;
-    await expect(gather(codec.decode(chunks(broken, 65_536)))).rejects.toMatchObject({
-      name: 'DataError',
-      detail: expect.stringMatching(/, at byte \d{6,}$/),
-    });
-    expect((await gather(codec.decode(chunks(packed, 65_536)))).equals(plain)).toBe(true);
-  });
-
-  test('says that the end is missing', async () => {
-    const packed = compress(words(3 * MEBIBYTE, 1));
-    const reading = gather(open(2).decode(chunks(packed.subarray(0, -4), 65_536)));
-    await expect(reading).rejects.toMatchObject({ detail: expect.stringContaining('end marker is missing') });
-  });
-
   test('runs its jobs on as many threads as it was asked for', async () => {
     const codec = open(3);
     await gather(codec.encode([noise(10 * MEBIBYTE, 1)], NO_FILE));
     if (threadsBefore > 0) expect(threadsAlive()).toBe(threadsBefore + 3);
   });
 
-  test('passes on an error of its source', async () => {
-    async function* failing() {
-      yield noise(3 * MEBIBYTE, 1);
-      throw new Error('the disk is gone');
+  test('transfers its buffers instead of copying them, and uses few of them again and again', async () => {
+    const codec = open(2);
+    const pieces: Uint8Array[] = [];
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    for await (const piece of codec.encode(limited(64), NO_FILE)) {
+      pieces.push(piece);
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     }
-    await expect(gather(open(2).encode(failing(), NO_FILE))).rejects.toThrow('the disk is gone');
+    // A buffer that was transferred is empty where it came from. The header and the last few stay here.
+    const transferred = pieces.filter(({ buffer }) => buffer.byteLength === 0);
+    expect(transferred.length).toBeGreaterThan(64 - 10);
+    // Two for each of the four jobs under way, and one that is being filled.
+    expect(most).toBeLessThan(16 * MEBIBYTE);
+  });
+
+  test('gives its pieces in order although its threads finish them out of order', async () => {
+    const codec = open(2);
+    // Zeros take a tenth of the time that words take, so every other job overtakes the one before it.
+    const plain = Buffer.concat(
+      Array.from({ length: 20 }, (_, index) => (index % 2 ? zeros(MEBIBYTE) : words(MEBIBYTE, index + 1))),
+    );
+    const packed = await gather(codec.encode([plain], NO_FILE));
+    expect(packed.equals(compress(plain))).toBe(true);
+    expect((await gather(codec.decode(chunks(packed, packed.length)))).equals(plain)).toBe(true);
   });
 
   test('ends its threads and its streams when the signal aborts', async () => {
@@ -119,6 +159,11 @@ describe('a pool', () => {
   });
 });
 
+function* limited(count: number): Generator<Uint8Array> {
+  const bytes = noise(MEBIBYTE, 1);
+  for (let done = 0; done < count; done += 1) yield bytes;
+}
+
 function* forever(): Generator<Uint8Array> {
   for (let seed = 1; ; seed += 1) yield noise(MEBIBYTE, seed);
 }
@@ -135,9 +180,4 @@ async function gather(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
 
 async function drain(pieces: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of pieces);
-}
-
-/** Threads of this process, where the system tells. */
-function threadsAlive(): number {
-  return existsSync('/proc/self/task') ? readdirSync('/proc/self/task').length : 0;
 }
