@@ -46,6 +46,11 @@ const FACTS = `select version() as version_text,
 /** Any two numbers, as long as they are always the same: "wal-e", "back". */
 const LOCK = 'select pg_try_advisory_lock(2002873701, 1650549611)::text as locked';
 
+/** A lock of that kind is one of a database, a backup one of all of them: whoever holds it in another one counts too. */
+const HOLDERS = `select pid::text as pid from pg_locks
+  where locktype = 'advisory' and classid = 2002873701 and objid = 1650549611 and objsubid = 2 and granted
+    and pid <> pg_backend_pid()`;
+
 /** The last line gives the timeline that the server is on: a standby's is that of what it replayed. */
 const STATE = `select pg_is_in_recovery()::text as in_recovery,
   greatest((select timeline_id from pg_control_checkpoint()),
@@ -76,10 +81,11 @@ export class BackupControl {
     return new BackupControl(session, facts);
   }
 
-  /** False: somebody else is backing this cluster up. The lock goes with the session. */
+  /** False: somebody else is backing this cluster up. The lock goes with the session. Of two at once none may get it. */
   async lock(signal: AbortSignal): Promise<boolean> {
     const [row] = await this.#session.query(LOCK, [], signal);
-    return row?.locked === 'true';
+    if (row?.locked !== 'true') return false;
+    return (await this.#session.query(HOLDERS, [], signal)).length === 0;
   }
 
   /** Waits for a checkpoint: at once when `fast`, else spread so that it does not get in the way. Gives the start LSN. */

@@ -83,7 +83,13 @@ describe('what is sent to PostgreSQL 9.6', () => {
     const { asked } = await backup('90624');
     const functions = new Set(asked.join(' ').match(/\bpg_\w+(?=\()/g));
     expect([...functions].sort()).toEqual([
-      ...['pg_control_checkpoint', 'pg_control_recovery', 'pg_control_system', 'pg_is_in_recovery'],
+      ...[
+        'pg_backend_pid',
+        'pg_control_checkpoint',
+        'pg_control_recovery',
+        'pg_control_system',
+        'pg_is_in_recovery',
+      ],
       ...['pg_start_backup', 'pg_stop_backup', 'pg_try_advisory_lock'],
     ]);
     const columns =

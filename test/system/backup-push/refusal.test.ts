@@ -137,16 +137,19 @@ describe('a second backup of the same cluster', () => {
     expect(backupNames(archive)).toHaveLength(1);
   });
 
-  it('is refused by the server too, where it does not see the first one’s machine', async () => {
-    const { cluster } = made;
-    const holder = new pg.Client({ host: cluster.socketDirectory, user: cluster.user, database: 'postgres' });
-    await holder.connect();
-    await holder.query('select pg_advisory_lock(2002873701, 1650549611)');
-    expect(await refused([cluster.dataDirectory])).toMatchObject({
-      status: 1,
-      message: 'another backup-push of this cluster is running',
-      detail: 'It holds the lock for it on the server.',
-    });
-    await holder.end();
-  });
+  it.each(['postgres', 'template1'])(
+    'is refused by the server too, where it does not see the first one’s machine, and whatever database that is in: %s',
+    async (database) => {
+      const { cluster } = made;
+      const holder = new pg.Client({ host: cluster.socketDirectory, user: cluster.user, database });
+      await holder.connect();
+      await holder.query('select pg_advisory_lock(2002873701, 1650549611)');
+      expect(await refused([cluster.dataDirectory])).toMatchObject({
+        status: 1,
+        message: 'another backup-push of this cluster is running',
+        detail: 'It holds the lock for it on the server.',
+      });
+      await holder.end();
+    },
+  );
 });
