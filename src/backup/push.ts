@@ -24,6 +24,9 @@ import type { BackupEnd, BackupSource, BackupStart } from './source.ts';
 import { checkStoredParts, PartUploads } from './upload.ts';
 import { neededSegments, sayNeededWal, waitForWal } from './wal-check.ts';
 
+/** In the log; the sentinel lists more. */
+const NAMED_PAGES = 20;
+
 export interface PushOptions {
   readonly source: BackupSource;
   readonly store: Store;
@@ -177,7 +180,8 @@ class Push {
       own,
     });
     await storeSentinel(name, sentinel, { store, checkParts, signal });
-    this.#report(name, uploads, expandedSizeBytes, damaged.count, progress.seconds);
+    this.#reportDamage(damaged);
+    this.#report(name, uploads, expandedSizeBytes, progress.seconds);
     return { name, damagedPageCount: damaged.count };
   }
 
@@ -247,15 +251,18 @@ class Push {
     };
   }
 
-  #report(name: BackupName, uploads: PartUploads, bytes: number, damaged: number, seconds: number): void {
+  #reportDamage({ pages, count }: { readonly pages: readonly DamagedPage[]; readonly count: number }): void {
+    if (count === 0) return;
+    const named = pages.slice(0, NAMED_PAGES).map(({ file, block }) => `block ${block} of "${file}"`);
+    const others = count > named.length ? ` and ${count - named.length} more` : '';
+    this.#options.log.error('the cluster has pages with a wrong checksum', {
+      detail: `${count} in all: ${named.join(', ')}${others}. They are recorded in the backup.`,
+      hint: 'Find out what the disk did before it does more; an older backup may hold the pages undamaged.',
+    });
+  }
+
+  #report(name: BackupName, uploads: PartUploads, bytes: number, seconds: number): void {
     const { log } = this.#options;
-    if (damaged > 0) {
-      const [first] = uploads.unsoundPages;
-      log.error('the cluster has pages with a wrong checksum', {
-        detail: `${damaged} in all, for instance block ${first?.block} of "${first?.file}". They are recorded in the backup.`,
-        hint: 'Find out what the disk did before it does more; an older backup may hold the pages undamaged.',
-      });
-    }
     const stored = uploads.parts.reduce((sum, { size }) => sum + size, 0);
     const duration = (Date.now() - this.#begun.getTime()) / 1000;
     log.info('the base backup is complete', {

@@ -170,7 +170,7 @@ describe('a page with a wrong checksum', () => {
       expect.objectContaining({
         level: 'ERROR',
         message: 'the cluster has pages with a wrong checksum',
-        detail: expect.stringContaining(`block 3 of "${file}"`),
+        detail: `1 in all: block 3 of "${file}". They are recorded in the backup.`,
       }),
     );
     const [name = ''] = backupNames(made.archive);
