@@ -13,6 +13,8 @@ export interface SslSettings {
 export interface ConnectionSettings {
   /** A name, an address, or a folder with the server's Unix socket; undefined: look for a Unix socket. */
   readonly host: string | undefined;
+  /** An IP address to connect to instead of asking for that of `host`, which stays the server's name. */
+  readonly hostAddress: string | undefined;
   /** Folders to look for it in. */
   readonly socketDirectories: readonly string[];
   /** undefined: 5432, or that of the Unix socket that was found. */

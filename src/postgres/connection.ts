@@ -38,8 +38,10 @@ export async function connect(
   const { host, port } = address;
   const { database, user } = settings;
   const login = { hosts: passwordHosts(settings, address), port, database, user };
-  const password = settings.password ?? (await readPassword(settings.passwordFile, login));
-  const attempts = tlsAttempts(host, settings.ssl);
+  const given = settings.password;
+  const { password, ignored } =
+    given === undefined ? await readPassword(settings.passwordFile, login) : { password: given };
+  const attempts = tlsAttempts(host, settings.ssl, settings.host);
   for (const [index, ssl] of attempts.entries()) {
     const line = new Line({ settings, address, password: password ?? '', ssl });
     try {
@@ -49,7 +51,8 @@ export async function connect(
       line.cut();
       signal.throwIfAborted();
       const isLast = index === attempts.length - 1;
-      if (isLast || !OTHER_WAY.test((error as Error).message)) throw connectError(settings, address, error);
+      if (isLast || !OTHER_WAY.test((error as Error).message))
+        throw connectError(settings, address, { error, ignored });
     }
   }
   throw new Error('no way to connect was tried');
@@ -208,14 +211,15 @@ async function settledOrAborted<T>(promise: Promise<T>, signal: AbortSignal): Pr
 function connectError(
   settings: ConnectionSettings,
   { host, port }: ServerAddress,
-  error: unknown,
+  { error, ignored }: { error: unknown; ignored: string | undefined },
 ): UserError {
   const { message, code } = error as { message: string; code?: string };
   const isPassword = code === '28P01' || /password/i.test(message);
+  const unused = ignored === undefined ? '' : ` The password file was not used: ${ignored}.`;
   return new UserError('could not connect to PostgreSQL', {
     detail: `As user "${settings.user}" to database "${settings.database}" at ${host}, port ${port}: ${message}`,
     hint: isPassword
-      ? 'Set PGPASSWORD, or write the password into the file .pgpass of the user who runs this.'
+      ? `Set PGPASSWORD, or write the password into the file .pgpass of the user who runs this.${unused}`
       : 'Check PGHOST, PGPORT, PGUSER and PGDATABASE, and that the server runs.',
     cause: error,
   });

@@ -3,7 +3,6 @@
  * colon or backslash that is part of a field, `#` at the start of a comment. The first line that fits counts.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { UserError } from '../errors.ts';
 
 export interface Login {
   /** All names that the server goes by: a Unix socket in its usual place is `localhost` too. */
@@ -13,25 +12,28 @@ export interface Login {
   readonly user: string;
 }
 
-/** undefined: the file has none for this login, or does not exist. Throws when others could read it, as libpq warns. */
-export async function readPassword(path: string, login: Login): Promise<string | undefined> {
-  let text: string;
-  try {
-    const { mode } = await stat(path);
-    if ((mode & 0o077) !== 0) throw tooOpen(path);
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  return findPassword(text, login);
+export interface PasswordLookUp {
+  /** undefined: the file has none for this login, does not exist, or was not looked into. */
+  readonly password?: string;
+  /** Why it was not looked into although it is there, for a message. */
+  readonly ignored?: string;
 }
 
-function tooOpen(path: string): UserError {
-  return new UserError('the password file can be read by others', {
-    detail: `It is "${path}".`,
-    hint: 'Make it readable by its owner only: chmod 0600.',
-  });
+/**
+ * A file that others could read, or that cannot be read or is none, is not used, as in libpq: whether that matters, the
+ * server says, which may not ask for a password at all.
+ */
+export async function readPassword(path: string, login: Login): Promise<PasswordLookUp> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) return { ignored: `"${path}" is no plain file` };
+    if ((found.mode & 0o077) !== 0) return { ignored: `others may read "${path}": chmod 0600` };
+    const password = findPassword(await readFile(path, 'utf8'), login);
+    return password === undefined ? {} : { password };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? {} : { ignored: message };
+  }
 }
 
 export function findPassword(text: string, login: Login): string | undefined {

@@ -10,7 +10,8 @@ export function serverAddress(
   postmaster: PostmasterFile | undefined,
 ): ServerAddress {
   const port = settings.port ?? DEFAULT_PORT;
-  if (settings.host !== undefined) return { host: settings.host, port };
+  const given = settings.hostAddress ?? settings.host;
+  if (given !== undefined) return { host: given, port };
   const usual = settings.socketDirectories.find((directory) => hasSocket(directory, port));
   if (usual !== undefined) return { host: usual, port };
   const own = postmaster?.socketDirectory;
@@ -29,6 +30,7 @@ function hasSocket(directory: string, port: number): boolean {
 
 /** Names under which the password file may list the server. */
 export function passwordHosts(settings: ConnectionSettings, { host }: ServerAddress): string[] {
+  if (settings.hostAddress !== undefined) return [settings.host ?? settings.hostAddress];
   const isUsual = settings.host === undefined || settings.socketDirectories.includes(host);
   return isUsual ? [host, 'localhost'] : [host];
 }

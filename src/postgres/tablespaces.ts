@@ -32,7 +32,8 @@ async function readTablespace(dataDirectory: string, oid: string): Promise<Clust
   const link = `${FOLDER}/${oid}`;
   const target = await linkTarget(join(dataDirectory, link));
   if (target === undefined) return undefined;
-  const location = resolve(dataDirectory, FOLDER, target);
+  // Read from the data directory's real place, as the system would, which may be another than its name says.
+  const location = resolve(await fs.realpath(join(dataDirectory, FOLDER)), target);
   try {
     if (!(await fs.stat(location)).isDirectory()) throw new Error('it is not a folder');
   } catch (error) {

@@ -1,13 +1,22 @@
 /** What PGSSLMODE and its certificates mean for a connection, as libpq's documentation has it. */
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { SettingError } from '../errors.ts';
 import type { SslSettings } from './connection-settings.ts';
 
-/** Ways to try, in order, until one connects: `false` is without TLS. */
-export function tlsAttempts(host: string, ssl: SslSettings): (ConnectionOptions | false)[] {
+/**
+ * Ways to try, in order, until one connects: `false` is without TLS. `name` is what the server's certificate must be for;
+ * where it is not given, that is `host`.
+ */
+export function tlsAttempts(
+  host: string,
+  ssl: SslSettings,
+  name: string | undefined,
+): (ConnectionOptions | false)[] {
   if (host.startsWith('/') || ssl.mode === 'disable') return [false];
-  const options = tlsOptions(ssl);
+  const identity = name === undefined ? {} : { host: name, ...(isIP(name) === 0 && { servername: name }) };
+  const options = { ...tlsOptions(ssl), ...identity };
   if (ssl.mode === 'allow') return [false, options];
   return ssl.mode === 'prefer' ? [options, false] : [options];
 }

@@ -1,4 +1,5 @@
 /** How to reach the PostgreSQL server: libpq's environment variables, as psql reads them. */
+import { isIP } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { SettingError } from '../errors.ts';
@@ -13,17 +14,29 @@ const SOCKET_DIRECTORIES: readonly string[] = ['/var/run/postgresql', '/tmp'];
 /** libpq waits for ever, which nobody wants of a backup that cron starts; 0 means that here too. */
 const CONNECT_SECONDS = 60;
 
+/**
+ * What changes whom we speak to, or how safely, and is not honoured: doing without it silently would be wrong. With the
+ * values that change nothing.
+ */
+const REFUSED: Readonly<Record<string, readonly string[]>> = {
+  PGSERVICE: [],
+  PGREQUIREAUTH: [],
+  PGCHANNELBINDING: ['disable', 'prefer'],
+  PGGSSENCMODE: ['disable', 'prefer'],
+  PGSSLCRL: [],
+  PGSSLCRLDIR: [],
+  PGSSLMINPROTOCOLVERSION: ['TLSv1', 'TLSv1.1', 'TLSv1.2'],
+  PGTARGETSESSIONATTRS: ['any'],
+};
+
 export function libpqSettings(environment: Environment): ConnectionSettings {
   const given = (name: string) => environment[name] || undefined;
-  if (given('PGSERVICE') !== undefined) {
-    throw new SettingError('PGSERVICE is not supported', {
-      hint: 'Set PGHOST, PGPORT, PGUSER and so on instead; passwords are read from .pgpass.',
-    });
-  }
+  refuseUnsupported(given);
   const home = given('HOME') ?? homedir();
   const file = (variable: string, name: string) => given(variable) ?? join(home, '.postgresql', name);
   return {
     host: given('PGHOST'),
+    hostAddress: hostAddress(given('PGHOSTADDR')),
     socketDirectories: SOCKET_DIRECTORIES,
     port: wholeNumber('PGPORT', given('PGPORT'), 1, 65535),
     user: given('PGUSER') ?? systemUser(),
@@ -34,7 +47,7 @@ export function libpqSettings(environment: Environment): ConnectionSettings {
     connectTimeoutMs:
       1000 * (wholeNumber('PGCONNECT_TIMEOUT', given('PGCONNECT_TIMEOUT'), 0, 86_400) ?? CONNECT_SECONDS),
     ssl: {
-      mode: sslMode(given('PGSSLMODE')),
+      mode: sslMode(given('PGSSLMODE'), given('PGSSLROOTCERT')),
       rootCertificate: file('PGSSLROOTCERT', 'root.crt'),
       certificate: file('PGSSLCERT', 'postgresql.crt'),
       key: file('PGSSLKEY', 'postgresql.key'),
@@ -65,8 +78,32 @@ function wholeNumber(
   throw new SettingError(`${name} is not a number from ${least} to ${most}`, { detail: `It is "${value}".` });
 }
 
-function sslMode(value: string | undefined): SslMode {
-  const mode = SSL_MODES.find((known) => known === (value ?? 'prefer'));
+function refuseUnsupported(given: (name: string) => string | undefined): void {
+  for (const [name, harmless] of Object.entries(REFUSED)) {
+    const value = given(name);
+    if (value === undefined || harmless.includes(value)) continue;
+    throw new SettingError(`${name} is not supported`, {
+      detail: harmless.length > 0 ? `It can only be ${harmless.join(' or ')}.` : undefined,
+      hint: 'Set PGHOST, PGPORT, PGUSER, PGSSLMODE and so on instead; passwords are read from .pgpass.',
+    });
+  }
+}
+
+function hostAddress(value: string | undefined): string | undefined {
+  if (value === undefined || isIP(value) !== 0) return value;
+  throw new SettingError('PGHOSTADDR is not an IP address', {
+    detail: `It is "${value}".`,
+    hint: 'Names belong into PGHOST.',
+  });
+}
+
+/** With the authorities that everybody trusts, anything less than the full check would check nothing: as libpq has it. */
+function sslMode(value: string | undefined, rootCertificate: string | undefined): SslMode {
+  const isSystem = rootCertificate === 'system';
+  const mode = SSL_MODES.find((known) => known === (value ?? (isSystem ? 'verify-full' : 'prefer')));
+  if (isSystem && mode !== undefined && mode !== 'verify-full') {
+    throw new SettingError(`PGSSLROOTCERT=system needs PGSSLMODE=verify-full, not ${mode}`);
+  }
   if (mode !== undefined) return mode;
   throw new SettingError('PGSSLMODE is not known', {
     detail: `It is "${value}".`,

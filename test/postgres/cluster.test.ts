@@ -171,6 +171,19 @@ describe('a walk through a cluster', () => {
     expect(odd).toEqual([]);
   });
 
+  it('follows a relative link of a tablespace from where the data directory really is', async () => {
+    const real = join(createScratch(), 'deep', 'down', 'data');
+    mkdirSync(dirname(real), { recursive: true });
+    renameSync(root, real);
+    symlinkSync(real, root);
+    mkdirSync(join(real, '..', 'space', TABLESPACE_FOLDER), { recursive: true });
+    symlinkSync('../../space', join(root, 'pg_tblspc', '16400'));
+    expect(await readTablespaces(root)).toEqual([
+      { oid: '16400', link: 'pg_tblspc/16400', location: join(real, '..', 'space') },
+    ]);
+    expect(await names()).toEqual(['/', 'pg_tblspc/', `pg_tblspc/16400/${TABLESPACE_FOLDER}/`]);
+  });
+
   it('takes a tablespace inside of the data directory for folders', async () => {
     make(`pg_tblspc/16500/${TABLESPACE_FOLDER}/5/100`);
     expect(await readTablespaces(root)).toEqual([]);

@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findPassword, readPassword } from '../../src/postgres/password-file.ts';
@@ -31,14 +31,19 @@ describe('the password file', () => {
   });
 
   it('may be absent', async () => {
-    expect(await readPassword(join(createScratch(), 'none'), login)).toBeUndefined();
+    expect(await readPassword(join(createScratch(), 'none'), login)).toEqual({});
+    expect(await readPassword('/dev/null/pgpass', login)).toEqual({});
   });
 
-  it('is refused when others can read it', async () => {
+  it('is not used when others can read it, when it is no plain file or cannot be read, and it is told why', async () => {
     const path = join(createScratch(), 'pgpass');
     writeFileSync(path, '*:*:*:*:secret', { mode: 0o600 });
-    expect(await readPassword(path, login)).toBe('secret');
+    expect(await readPassword(path, login)).toEqual({ password: 'secret' });
     chmodSync(path, 0o640);
-    await expect(readPassword(path, login)).rejects.toThrow('can be read by others');
+    expect(await readPassword(path, login)).toEqual({ ignored: `others may read "${path}": chmod 0600` });
+    expect(await readPassword('/dev/null', login)).toEqual({ ignored: '"/dev/null" is no plain file' });
+    const loop = join(createScratch(), 'loop');
+    symlinkSync(loop, loop);
+    expect((await readPassword(loop, login)).ignored).toContain('ELOOP');
   });
 });

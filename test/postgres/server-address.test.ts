@@ -27,6 +27,19 @@ describe('the server’s address', () => {
     expect(serverAddress(settings({ PGHOST: 'db' }, []), undefined)).toEqual({ host: 'db', port: 5432 });
   });
 
+  it('is PGHOSTADDR when that is set; PGHOST stays the name, for passwords and certificates', () => {
+    const both = settings({ PGHOST: 'db', PGHOSTADDR: '10.0.0.1' }, []);
+    const address = serverAddress(both, undefined);
+    expect(address).toEqual({ host: '10.0.0.1', port: 5432 });
+    expect(passwordHosts(both, address)).toEqual(['db']);
+    expect(tlsAttempts('10.0.0.1', { ...both.ssl, mode: 'require' }, both.host)).toMatchObject([
+      { host: 'db', servername: 'db' },
+    ]);
+    const alone = settings({ PGHOSTADDR: '::1' }, ['/s']);
+    expect(serverAddress(alone, undefined)).toEqual({ host: '::1', port: 5432 });
+    expect(passwordHosts(alone, { host: '::1', port: 5432 })).toEqual(['::1']);
+  });
+
   it('is the first of the usual folders that has the socket', () => {
     const [empty, first, second] = [createScratch(), withSocket(5432), withSocket(5432)];
     expect(serverAddress(settings({}, [empty, first, second]), undefined)).toEqual({
@@ -67,16 +80,16 @@ describe('encryption of the connection', () => {
     ['prefer', [{ rejectUnauthorized: false }, false]],
     ['require', [{ rejectUnauthorized: false }]],
   ])('with PGSSLMODE=%s is tried as libpq does', (mode, attempts) => {
-    expect(tlsAttempts('db', ssl(mode))).toMatchObject(attempts);
-    expect(tlsAttempts('/socket', ssl(mode))).toEqual([false]);
+    expect(tlsAttempts('db', ssl(mode), 'db')).toMatchObject(attempts);
+    expect(tlsAttempts('/socket', ssl(mode), '/socket')).toEqual([false]);
   });
 
   it('verifies only against a root certificate', () => {
-    expect(() => tlsAttempts('db', ssl('verify-full'))).toThrow('no root certificate');
+    expect(() => tlsAttempts('db', ssl('verify-full'), 'db')).toThrow('no root certificate');
     const root = join(createScratch(), 'root.crt');
     writeFileSync(root, 'certificate');
-    const [verifyCa] = tlsAttempts('db', { ...ssl('verify-ca'), rootCertificate: root });
-    const [verifyFull] = tlsAttempts('db', { ...ssl('verify-full'), rootCertificate: root });
+    const [verifyCa] = tlsAttempts('db', { ...ssl('verify-ca'), rootCertificate: root }, 'db');
+    const [verifyFull] = tlsAttempts('db', { ...ssl('verify-full'), rootCertificate: root }, 'db');
     expect(verifyCa).toMatchObject({ rejectUnauthorized: true, checkServerIdentity: expect.any(Function) });
     expect(verifyFull).toMatchObject({ rejectUnauthorized: true });
     expect(verifyFull).not.toHaveProperty('checkServerIdentity');

@@ -56,8 +56,32 @@ describe('how to reach the server', () => {
     { PGSSLMODE: 'always' },
     { PGCONNECT_TIMEOUT: '-1' },
     { PGSERVICE: 'main' },
+    { PGHOSTADDR: 'db.example' },
+    { PGREQUIREAUTH: 'scram-sha-256' },
+    { PGCHANNELBINDING: 'require' },
+    { PGGSSENCMODE: 'require' },
+    { PGSSLCRL: '/etc/crl.pem' },
+    { PGSSLMINPROTOCOLVERSION: 'TLSv1.3' },
+    { PGTARGETSESSIONATTRS: 'read-write' },
+    { PGSSLROOTCERT: 'system', PGSSLMODE: 'require' },
   ])('is refused when it cannot be: %o', (environment) => {
     expect(() => libpqSettings({ HOME, ...environment })).toThrow(SettingError);
+  });
+
+  it('may say what is so anyway', () => {
+    const harmless = {
+      PGCHANNELBINDING: 'prefer',
+      PGGSSENCMODE: 'disable',
+      PGSSLMINPROTOCOLVERSION: 'TLSv1.2',
+    };
+    expect(libpqSettings({ HOME, ...harmless, PGTARGETSESSIONATTRS: 'any' }).ssl.mode).toBe('prefer');
+  });
+
+  it('is verified in full against the authorities that everybody trusts', () => {
+    expect(libpqSettings({ HOME, PGSSLROOTCERT: 'system' }).ssl).toMatchObject({
+      mode: 'verify-full',
+      rootCertificate: 'system',
+    });
   });
 });
 

@@ -81,6 +81,17 @@ describe('a password', () => {
     expect(await attempt({ PGUSER: 'backup', HOME })).toMatchObject(connected);
   });
 
+  it('is not read from a file that others may read, which is told when the server wants one', async () => {
+    const HOME = createScratch();
+    writeFileSync(join(HOME, '.pgpass'), '*:*:*:*:se\\:cr\\\\et\n', { mode: 0o644 });
+    expect(await attempt({ HOME })).toMatchObject(connected);
+    expect(await attempt({ PGUSER: 'backup', HOME })).toMatchObject({
+      status: 1,
+      message: 'could not connect to PostgreSQL',
+      hint: expect.stringContaining(`others may read "${HOME}/.pgpass": chmod 0600`),
+    });
+  });
+
   it('that is missing or wrong is said to be, and is never shown', async () => {
     for (const PGPASSWORD of ['', 'a wrong one']) {
       const refused = await attempt({ PGUSER: 'backup', PGPASSWORD });
@@ -125,6 +136,11 @@ describe('encryption', () => {
     const trusted = { ...address, PGSSLMODE: 'verify-full', PGSSLROOTCERT: tls('ca.pem') };
     expect(await attempt(trusted)).toMatchObject(connected);
     expect(await attempt({ ...trusted, PGHOST: 'localhost.localdomain' })).toMatchObject({ status: 1 });
+    expect(await attempt({ ...trusted, PGHOST: '127.0.0.1' })).toMatchObject(connected);
+    expect(await attempt({ ...trusted, PGHOSTADDR: '127.0.0.1' })).toMatchObject(connected);
+    const elsewhere = { ...trusted, PGHOST: 'elsewhere.example', PGHOSTADDR: '127.0.0.1' };
+    expect(await attempt(elsewhere)).toMatchObject({ status: 1, detail: expect.stringContaining('altname') });
+    expect(await attempt({ ...elsewhere, PGSSLMODE: 'verify-ca' })).toMatchObject(connected);
     expect((await attempt({ ...trusted, PGSSLROOTCERT: '/nowhere' })).message).toContain(
       'no root certificate',
     );
