@@ -6,6 +6,7 @@ import { recoversBySignalFile } from '../postgres/version.ts';
 import { programCommand } from '../program.ts';
 import { formatBytes, formatDuration } from '../progress.ts';
 import { chooseBackup } from '../restore/choose.ts';
+import { checkDecryption } from '../restore/decryption.ts';
 import { describePlan } from '../restore/describe-plan.ts';
 import { execute } from '../restore/execute.ts';
 import { nextSteps } from '../restore/next-steps.ts';
@@ -41,6 +42,7 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   const choice = await chooseBackup(store, args.backupName, recovery.target, { log, signal });
   const { backup } = choice;
   const plan = await makePlan(backup, target, wishes, { signal });
+  await checkDecryption(plan, store, { signal });
   const wal = await checkWal(store, backup, choice.target, { log, signal, follows: args.recoveryConf });
   if (args.dryRun) {
     await context.print(describePlan(plan, wal));

@@ -20,6 +20,8 @@ export interface DecryptOptions {
 }
 
 const LZOP_MAGIC = [0x89, 0x4c, 0x5a, 0x4f, 0x00, 0x0d, 0x0a, 0x1a, 0x0a];
+/** Enough for the session keys of a hundred recipients, which stand at the beginning of a message. */
+const SESSION_KEY_BYTES = 65536;
 const ARMOR = new TextEncoder().encode('-----BEGIN PGP MESSAGE');
 
 // Without a terminal and without a network: a key that is not in the keyring is an error, not a question or a look-up.
@@ -54,6 +56,21 @@ export async function* decryptIfEncrypted(
   yield* runGpg(['-d', '-q', ...BATCH], whole, { signal: options.signal, failed: decryptError });
 }
 
+/**
+ * Says before any work whether an object can be read here, by its beginning: gpg is started on that alone, and tells
+ * whether it had the key before it complains of the missing rest. Errors: UserError as of `decryptIfEncrypted`, but no
+ * DataError: whether the object is damaged is found out by whoever reads it all. Closes the source.
+ */
+export async function checkReadable(source: Chunks, options: DecryptOptions): Promise<void> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    const head = await readHead(iterator, SESSION_KEY_BYTES).finally(() => iterator.return?.());
+    for await (const _ of decryptIfEncrypted(oneChunk(head), options));
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+  }
+}
+
 /** Says before any work whether gpg is there and encrypts to the key: it encrypts a few bytes, which finds expired and untrusted keys too. */
 export async function checkKey(keyId: string, signal: AbortSignal): Promise<void> {
   const { runGpg } = await import('./gpg-process.ts');
@@ -83,15 +100,19 @@ function encryptParts({ message }: GpgFailure, keyId: string): ErrorParts {
 function decryptError({ message, status }: GpgFailure): UserError {
   if (/^(BADMDC|NODATA|DECRYPTION_KEY)\b/m.test(status))
     return new DataError('the encrypted object is damaged', { detail: message });
+  // gpg says "No secret key" of one that it could not unlock, too.
+  const locked = /^PINENTRY_LAUNCHED\b/m.test(status);
   return new UserError('gpg could not decrypt', {
     detail: message,
-    hint: 'Run "gpg --list-secret-keys" as the same user: the secret key must be in the keyring and usable without a question.',
+    hint: locked
+      ? 'The key has a passphrase, and there is nobody to type it: have gpg-agent hold it (gpg-preset-passphrase), or use a key without one.'
+      : 'Run "gpg --list-secret-keys" as the same user: the secret key must be in the keyring and usable without a question.',
   });
 }
 
-async function readHead(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+async function readHead(iterator: AsyncIterator<Uint8Array>, bytes = ARMOR.length): Promise<Uint8Array> {
   let head: Uint8Array = new Uint8Array();
-  while (head.length < ARMOR.length) {
+  while (head.length < bytes) {
     const next = await iterator.next();
     if (next.done === true) break;
     head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
