@@ -6,16 +6,19 @@
 import {
   access as accessPath,
   close as closeDescriptor,
+  type Dir,
+  type Dirent,
   fstat,
   fsync,
   link as linkPath,
   mkdir as makeFolder,
+  opendir as openFolder,
   open as openPath,
   read as readDescriptor,
-  readdir as readFolder,
   rmdir as removeFolder,
   rename as renamePath,
   type Stats,
+  lstat as statLink,
   stat as statPath,
   unlink as unlinkPath,
   writev as writeDescriptor,
@@ -36,9 +39,24 @@ export function rename(from: string, to: string): Promise<void> {
   return done((callback) => renamePath(from, to, callback));
 }
 
-/** Names of what is in the folder. */
-export function readdir(path: string): Promise<string[]> {
-  return result((callback) => readFolder(path, callback));
+/** Whether anything is in the folder, which may hold millions of files. */
+export async function hasEntries(path: string): Promise<boolean> {
+  const folder = await result<Dir>((callback) => openFolder(path, { bufferSize: 1 }, callback));
+  try {
+    return (await result<Dirent | null>((callback) => folder.read(callback))) !== null;
+  } finally {
+    await done((callback) => folder.close(callback));
+  }
+}
+
+/** Also where it leads nowhere. */
+export async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await result<Stats>((callback) => statLink(path, callback))).isSymbolicLink();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
 }
 
 /** Fails where the folder is not empty. */

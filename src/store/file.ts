@@ -105,19 +105,36 @@ async function put(path: string, body: Body, { createOnly, signal }: PutOptions)
     return 'stored';
   } catch (error) {
     await fs.removeFile(temporary).catch(() => undefined);
-    if (isErrno(error, 'EEXIST') && error.syscall === 'link') return existing(folder);
+    if (isErrno(error, 'EEXIST') && error.syscall === 'link') return existing(folder, path);
     if (signal.aborted) throw signal.reason;
     throw putError(path, error);
   }
 }
 
-/** The writer of the object that is there may have died, or not yet come, between the link and the sync. */
-async function existing(folder: string): Promise<PutResult> {
+/**
+ * The writer of the object that is there may have died, or not yet come, between the link and the sync; another tool may
+ * not have synced it at all.
+ */
+async function existing(folder: string, path: string): Promise<PutResult> {
+  await syncFile(path);
   try {
     await syncFolders(folder);
     return 'exists';
   } catch (error) {
     throw fileError('could not sync a folder', folder, error);
+  }
+}
+
+/** What cannot be read cannot be compared either: that is for the reader to say. */
+async function syncFile(path: string): Promise<void> {
+  const handle = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+  if (handle === undefined) return;
+  try {
+    await handle.sync();
+  } catch (error) {
+    throw fileError('could not sync a file', path, error);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -186,7 +203,7 @@ async function found(
 ): Promise<FoundObject | undefined> {
   const handle = await openIfThere(path);
   if (handle === undefined) {
-    await confirmAbsence(base);
+    await confirmAbsence(base, key);
     return undefined;
   }
   const stat = await handle.stat();

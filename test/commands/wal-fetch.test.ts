@@ -186,7 +186,7 @@ describe('an archive of which nothing is there, as when its file system is not m
     expect(await status).toBe(expected);
     expect(context.records.at(-1)).toMatchObject({
       level: 'ERROR',
-      message: 'the directory of the storage prefix is empty',
+      message: 'the directory of the storage prefix holds no archive',
     });
   });
 });

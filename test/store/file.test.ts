@@ -65,11 +65,44 @@ describe('file store', () => {
     );
   });
 
-  it('says that nothing at all is under the prefix, where a mount is gone and left its folder', async () => {
+  it('says that no archive is under the prefix, where a mount is gone and left its folder, or is another one', async () => {
     await expect(store.get(walKey('x'), call)).rejects.toThrow(
-      'the directory of the storage prefix is empty',
+      'the directory of the storage prefix holds no archive',
     );
+    mkdirSync(`${root}/lost+found`);
+    await expect(store.get(walKey('x'), call)).rejects.toThrow('holds no archive');
     mkdirSync(`${root}/basebackups_005`);
+    expect(await store.get(walKey('x'), call)).toBeUndefined();
+  });
+
+  it.each<[string, string, () => void]>([
+    [
+      'an empty folder where a disk of its own was mounted',
+      'a directory of the archive is empty',
+      () => mkdirSync(`${root}/wal_005`),
+    ],
+    [
+      'a link to a disk that is gone',
+      'a directory of the archive cannot be read',
+      () => symlinkSync(`${root}/gone/wal_005`, `${root}/wal_005`),
+    ],
+    ['a file in its place', 'could not open a file', () => writeFileSync(`${root}/wal_005`, '')],
+  ])(
+    'does not know what a tree of the archive has of which nothing is left but %s',
+    async (_, message, spoil) => {
+      await store.put(listedKey('basebackups_005/x'), [Buffer.from('x')], createOnly);
+      spoil();
+      await expect(store.get(walKey('x'), call)).rejects.toThrow(message);
+      expect(await store.get(listedKey('basebackups_005/y'), call)).toBeUndefined();
+    },
+  );
+
+  it('knows what an archive does not have that has no such tree yet, or only other files in it', async () => {
+    await store.put(listedKey('basebackups_005/x'), [Buffer.from('x')], createOnly);
+    expect(await store.get(walKey('x'), call)).toBeUndefined();
+    mkdirSync(`${root}/elsewhere`);
+    writeFileSync(`${root}/elsewhere/00000002.history.lzo`, '');
+    symlinkSync('elsewhere', `${root}/wal_005`);
     expect(await store.get(walKey('x'), call)).toBeUndefined();
   });
 

@@ -129,7 +129,7 @@ describe('wal-fetch from a file system that hangs', () => {
   it('never says that the archive does not have a file while it does not know', async () => {
     expect((await store()).status).toBe(0);
     writeFileSync(join(scratch, 'recovery.signal'), '');
-    expect(await ended(fetch('readdir', NEIGHBOUR), 200)).toEqual(tooLate(1, NEIGHBOUR));
+    expect(await ended(fetch('opendir', NEIGHBOUR), 200)).toEqual(tooLate(1, NEIGHBOUR));
   });
 
   it('lets a standby ask again, and does not stop its server', async () => {
