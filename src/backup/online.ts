@@ -18,6 +18,8 @@ export interface OnlineOptions {
   readonly fastCheckpoint: boolean;
   /** The archiver of this very server is expected to work. */
   readonly needsArchiver: boolean;
+  /** How long a server that stops a backup no earlier may wait for its archiver. */
+  readonly archiverLimitMs: number;
   readonly log: Log;
 }
 
@@ -158,7 +160,7 @@ class OnlineSource implements BackupSource {
     if (this.#control.facts.version.stopWaitsForArchive) {
       this.#options.log.info('the server stops the backup when its archiver has the WAL of it');
     }
-    const stopped = await this.#control.stop(signal);
+    const stopped = await this.#control.stop(this.#options.archiverLimitMs, signal);
     this.#stopped = true;
     const { segmentBytes } = this.facts.control;
     const firstSegment = segmentName(start.timeline, start.lsn, segmentBytes);

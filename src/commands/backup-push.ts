@@ -78,6 +78,7 @@ async function openSource(
     connection: libpqSettings(settings.environment),
     fastCheckpoint: args.fastCheckpoint ?? fastCheckpoint(settings.environment),
     needsArchiver: args.walCheck !== false,
+    archiverLimitMs: args.walTimeout * 1000,
     log: log.named('wal_e.operator.backup'),
   };
   return openOnline(dataDirectory, options, signal);

@@ -3,7 +3,7 @@
  * lives in one session, and when that ends without a stop, the server forgets the backup and nothing needs cleaning up.
  */
 import { UserError } from '../errors.ts';
-import { type Row, type Session, statementError } from './connection.ts';
+import { type Row, type Session, sqlState, statementError } from './connection.ts';
 import { parseLsn, segmentTimeline } from './segment.ts';
 import { type Version, versionOfServer } from './version.ts';
 
@@ -56,6 +56,9 @@ const STATE = `select pg_is_in_recovery()::text as in_recovery,
   greatest((select timeline_id from pg_control_checkpoint()),
     (select min_recovery_end_timeline from pg_control_recovery()))::text as timeline`;
 
+/** query_canceled: what a statement_timeout ends with. */
+const CANCELED = '57014';
+
 const ARCHIVER = `select last_failed_wal, last_failed_time::text as last_failed_time, last_archived_wal
   from pg_stat_archiver`;
 
@@ -97,11 +100,19 @@ export class BackupControl {
     return lsn(row);
   }
 
-  /** Throws when the server was promoted or changed its timeline since the start. */
-  async stop(signal: AbortSignal): Promise<StoppedBackup> {
-    const sql = this.facts.version.stopBackup;
-    const [row] = await this.#session.query(sql, [], signal).catch((error: unknown) => {
-      throw statementError('could not stop the backup on the server', error);
+  /**
+   * Throws when the server was promoted or changed its timeline since the start. Where it waits for its archiver, it does
+   * so for `archiverLimitMs`.
+   */
+  async stop(archiverLimitMs: number, signal: AbortSignal): Promise<StoppedBackup> {
+    const { stopBackup, stopWaitsForArchive } = this.facts.version;
+    if (stopWaitsForArchive)
+      await this.#session.query(`set statement_timeout = ${archiverLimitMs}`, [], signal);
+    const [row] = await this.#session.query(stopBackup, [], signal).catch(async (error: unknown) => {
+      const stopped = statementError('could not stop the backup on the server', error);
+      if (!stopWaitsForArchive || sqlState(error) !== CANCELED) throw stopped;
+      const trouble = await this.archiverTrouble(signal).catch(() => undefined);
+      throw archiverTooSlow(archiverLimitMs, trouble, error);
     });
     const label = row?.labelfile ?? '';
     const startSegment = /^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$/m.exec(label)?.[1];
@@ -134,6 +145,14 @@ export class BackupControl {
     const last = row.last_archived_wal === null ? 'none' : row.last_archived_wal;
     return `The server's archiver failed last at ${row.last_failed_time} with ${row.last_failed_wal}; the last that it archived is ${last}.`;
   }
+}
+
+function archiverTooSlow(limitMs: number, trouble: string | undefined, cause: unknown): UserError {
+  return new UserError('the WAL that the backup needs did not reach the archive', {
+    detail: `The server waited ${limitMs / 1000} s for its archiver. ${trouble ?? ''}`.trim(),
+    hint: 'Look at archive_command in the log of the server. --wal-timeout lets it wait for longer.',
+    cause,
+  });
 }
 
 function serverFacts(row: Row | undefined): ServerFacts {

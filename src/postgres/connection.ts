@@ -24,8 +24,13 @@ export interface Session {
   close(): Promise<void>;
 }
 
-const HEARTBEAT_MS = 30_000;
-const HEARTBEAT_LIMIT_MS = 120_000;
+/** How a server that has gone without a word is noticed: asked so often, it must answer within the limit. Milliseconds. */
+export interface Heartbeat {
+  readonly everyMs: number;
+  readonly limitMs: number;
+}
+
+const HEARTBEAT: Heartbeat = { everyMs: 30_000, limitMs: 120_000 };
 const CLOSE_LIMIT_MS = 5_000;
 /** Errors after which libpq tries the other way (with or without TLS): no TLS there, or pg_hba.conf wants the other. */
 const OTHER_WAY = /does not support SSL|no pg_hba\.conf entry|no encryption|SSL o/i;
@@ -34,6 +39,7 @@ export async function connect(
   settings: ConnectionSettings,
   address: ServerAddress,
   signal: AbortSignal,
+  heartbeat = HEARTBEAT,
 ): Promise<Session> {
   const { host, port } = address;
   const { database, user } = settings;
@@ -43,7 +49,7 @@ export async function connect(
     given === undefined ? await readPassword(settings.passwordFile, login) : { password: given };
   const attempts = tlsAttempts(host, settings.ssl, settings.host);
   for (const [index, ssl] of attempts.entries()) {
-    const line = new Line({ settings, address, password: password ?? '', ssl });
+    const line = new Line({ settings, address, password: password ?? '', ssl, heartbeat });
     try {
       await line.open(signal);
       return await HeldSession.begin(line, signal);
@@ -63,6 +69,7 @@ interface LineOptions {
   readonly address: ServerAddress;
   readonly password: string;
   readonly ssl: ConnectionOptions | false;
+  readonly heartbeat: Heartbeat;
 }
 
 /** A client with its socket in reach, so that it can be cut off whatever state it is in. */
@@ -73,7 +80,7 @@ class Line {
 
   constructor(options: LineOptions) {
     this.options = options;
-    const { settings, address, password, ssl } = options;
+    const { settings, address, password, ssl, heartbeat } = options;
     this.client = new pg.Client({
       ...address,
       user: settings.user,
@@ -86,7 +93,7 @@ class Line {
       stream: () => this.#socket,
       connectionTimeoutMillis: settings.connectTimeoutMs,
       keepAlive: true,
-      keepAliveInitialDelayMillis: HEARTBEAT_MS,
+      keepAliveInitialDelayMillis: heartbeat.everyMs,
       application_name: 'wal-e',
       client_encoding: 'UTF8',
       types: { getTypeParser: () => (value: string) => value },
@@ -126,7 +133,7 @@ class HeldSession implements Session {
     this.address = line.options.address;
     line.client.on('error', (error) => this.#lose(error.message));
     line.client.on('end', () => this.#lose('The server closed it.'));
-    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat = setInterval(() => void this.#beat(), line.options.heartbeat.everyMs);
     this.#heartbeat.unref();
   }
 
@@ -171,11 +178,12 @@ class HeldSession implements Session {
 
   async #beat(): Promise<void> {
     if (this.#running > 0) return;
-    const limit = AbortSignal.timeout(HEARTBEAT_LIMIT_MS);
+    const { limitMs } = this.#line.options.heartbeat;
+    const limit = AbortSignal.timeout(limitMs);
     try {
       await this.query('select 1', [], limit);
     } catch (error) {
-      const silent = `It did not answer for ${HEARTBEAT_LIMIT_MS / 1000} s.`;
+      const silent = `It did not answer for ${limitMs / 1000} s.`;
       this.#lose(limit.aborted ? silent : (error as Error).message);
     }
   }
@@ -223,6 +231,11 @@ function connectError(
       : 'Check PGHOST, PGPORT, PGUSER and PGDATABASE, and that the server runs.',
     cause: error,
   });
+}
+
+/** Of the server's refusal of a statement; undefined for any other failure. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
 /** The server's refusal of a statement, in its own words. */

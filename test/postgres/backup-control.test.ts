@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { BackupControl } from '../../src/postgres/backup-control.ts';
 import type { Row, Session } from '../../src/postgres/connection.ts';
@@ -48,7 +49,7 @@ async function backup(versionNumber: string) {
   const control = await BackupControl.open(server.session, signal);
   await control.lock(signal);
   const start = await control.start('one', true, signal);
-  const stopped = await control.stop(signal);
+  const stopped = await control.stop(600_000, signal);
   await control.archiverTrouble(signal);
   return { ...server, control, start, stopped };
 }
@@ -76,7 +77,27 @@ describe('what is sent to PostgreSQL 9.6', () => {
       'set statement_timeout = 0',
       'set lock_timeout = 0',
       'set idle_in_transaction_session_timeout = 0',
+      'set statement_timeout = 600000',
     ]);
+    const stop = asked.findIndex((sql) => sql.includes('pg_stop_backup'));
+    expect(asked[stop - 1]).toBe('set statement_timeout = 600000');
+  });
+
+  it('is a stop that waits for the archiver, and gives up at the limit', async () => {
+    const server = fakeServer('90624');
+    const session: Session = {
+      ...server.session,
+      query: async (sql, values, aborted) => {
+        if (!sql.includes('pg_stop_backup')) return server.session.query(sql, values, aborted);
+        const error = new pg.DatabaseError('canceling statement due to statement timeout', 0, 'error');
+        throw Object.assign(error, { code: '57014' });
+      },
+    };
+    const control = await BackupControl.open(session, signal);
+    await expect(control.stop(5000, signal)).rejects.toMatchObject({
+      message: 'the WAL that the backup needs did not reach the archive',
+      detail: 'The server waited 5 s for its archiver.',
+    });
   });
 
   it('is nothing with a name that came later: no wal where it says xlog, no lsn where it says location', async () => {
@@ -109,6 +130,7 @@ describe('what is sent to later versions', () => {
     expect(asked).toContain(started);
     expect(asked).toContain(`select lsn::text as lsn, labelfile, spcmapfile from ${stopped}`);
     expect(asked.includes('set idle_session_timeout = 0')).toBe(Number(versionNumber) >= 140_000);
+    expect(asked).not.toContain('set statement_timeout = 600000');
   });
 });
 
@@ -118,7 +140,7 @@ describe('a server that is no longer what it was at the start', () => {
     [{ inRecovery: 'true' }, 'The standby was promoted.'],
   ])('fails the backup: %o', async (after, detail) => {
     const control = await BackupControl.open(fakeServer('180004', after).session, signal);
-    await expect(control.stop(signal)).rejects.toMatchObject({
+    await expect(control.stop(600_000, signal)).rejects.toMatchObject({
       message: 'the server changed its timeline during the backup',
       detail,
     });
