@@ -1,4 +1,16 @@
-import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -22,9 +34,12 @@ afterEach(async () => {
 });
 
 /** About six seconds of reading, so that there is a middle for something to happen in. */
-async function startSlowly(...args: string[]): Promise<RunningProgram> {
-  const all = ['backup-push', '--fast-checkpoint', '--cluster-read-rate-limit', '4000000', ...args];
-  const running = startProgram([...all, made.cluster.dataDirectory], { environment: made.environment });
+async function startSlowly(wrapper: readonly string[] = []): Promise<RunningProgram> {
+  const all = ['backup-push', '--fast-checkpoint', '--cluster-read-rate-limit', '4000000'];
+  const running = startProgram([...all, made.cluster.dataDirectory], {
+    environment: made.environment,
+    wrapper,
+  });
   await poll('the backup to start', () => running.stderr().includes('the backup has started'));
   return running;
 }
@@ -34,6 +49,15 @@ async function push(...args: string[]) {
     environment: made.environment,
   });
   return { ...run, last: logEntries(run.stderr).at(-1) };
+}
+
+/** Everything below basebackups_005, temporary files too. */
+function archived(): string[] {
+  const folder = join(made.archive, 'basebackups_005');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    statSync(join(folder, path)).isFile(),
+  );
 }
 
 async function sessions(): Promise<string> {
@@ -59,8 +83,19 @@ describe('a backup that is interrupted', () => {
         /aborting backup/.test(await made.cluster.serverLog()),
       );
       expect(backupNames(made.archive)).toEqual([]);
+      expect(archived().filter((path) => path.endsWith('.tmp'))).toEqual([]);
     },
   );
+
+  it('by a hangup goes on under nohup', async () => {
+    // The program's own first lines are a shell's, and see what nohup did.
+    const running = await startSlowly(['sh', '-c', 'exec nohup "$@"']);
+    running.child.kill('SIGHUP');
+    const { status, stderr } = await running.finished;
+    expect(status, stderr).toBe(0);
+    expect(stderr).not.toContain('interrupted');
+    expect(backupNames(made.archive)).toHaveLength(1);
+  });
 
   it('while it waits for a checkpoint leaves no process waiting on the server', async () => {
     await made.cluster.configure({ checkpoint_timeout: '1h', checkpoint_completion_target: '0.9' });
@@ -81,15 +116,27 @@ describe('a backup that is interrupted', () => {
     await poll('its session to end', async () => (await sessions()) === '0');
   });
 
-  it('by kill -9 leaves no sentinel, and the next one is not in its way', async () => {
+  it('by kill -9 leaves no sentinel, the next one is not in its way, and a later delete takes what it left', async () => {
     const running = await startSlowly();
+    await poll('the first part to be begun', () => archived().some((path) => path.includes('part_')));
     running.child.kill('SIGKILL');
     await running.finished;
     expect(backupNames(made.archive)).toEqual([]);
+    const left = archived();
+    expect(left.map((path) => path.replace(/^.*\//, ''))).toContain('extended_version.txt');
     await poll('its session to end', async () => (await sessions()) === '0');
     const { status, stderr } = await push();
     expect(status, stderr).toBe(0);
-    expect(backupNames(made.archive)).toHaveLength(1);
+    const [name = '', ...others] = backupNames(made.archive);
+    expect(others).toEqual([]);
+    const keep = ['delete', '--confirm', 'retain', '1'];
+    expect((await runProgram(keep, { environment: made.environment })).status).toBe(0);
+    expect(archived()).toEqual(expect.arrayContaining(left));
+    const old = Date.now() / 1000 - 8 * 86_400;
+    for (const path of left) utimesSync(join(made.archive, 'basebackups_005', path), old, old);
+    expect((await runProgram(keep, { environment: made.environment })).status).toBe(0);
+    expect(archived().filter((path) => !path.startsWith(name))).toEqual([]);
+    expect(readdirSync(join(made.archive, 'basebackups_005'))).toHaveLength(2);
   });
 });
 
