@@ -55,8 +55,12 @@ function readAll(reader: Reader, argv: readonly string[]): void {
   }
 }
 
+/** As to argparse, a word with a space is one only where the space is in its attached value. */
 function isOption(word: string): boolean {
-  return word.startsWith('-') && word !== '-' && !NEGATIVE_NUMBER.test(word) && !word.includes(' ');
+  if (!word.startsWith('-') || word === '-' || NEGATIVE_NUMBER.test(word)) return false;
+  const space = word.indexOf(' ');
+  const equals = word.indexOf('=');
+  return space === -1 || (equals !== -1 && equals < space);
 }
 
 class Reader {

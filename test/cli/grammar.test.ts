@@ -56,6 +56,13 @@ describe('the spelling of options is that of argparse', () => {
     },
   );
 
+  it('an attached value may hold spaces, and more signs of equality', () => {
+    const argv = ['--file-prefix=file:///a b/c=d\n', 'push', '--target-time=08:00 -05', 'seg'];
+    const { globals, given } = readWords(argv, commands, globalOptions);
+    expect([...globals, ...given].map(({ text }) => text)).toEqual(['file:///a b/c=d\n', '08:00 -05']);
+    expect(readWords(['push', '-a word'], commands, globalOptions).positionals).toEqual(['-a word']);
+  });
+
   it('the last of several counts, and options may follow arguments', () => {
     expect(parse('push -p4 seg -p 5').values).toMatchObject({ poolSize: 5, path: 'seg' });
   });
