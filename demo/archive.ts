@@ -23,6 +23,7 @@ export function demoArchive(
   scratch: string,
   account: Account,
   environment: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
 ): Archive {
   const s3 = environment.WALE_S3_PREFIX;
   // A prefix of its own below the one that was given: what is there is never touched.
@@ -42,14 +43,16 @@ export function demoArchive(
     give(join(envdir, name), account);
   }
   give(envdir, account);
-  const run = (args: readonly string[], server?: Cluster, quiet = false) =>
-    wale(['--envdir', envdir, ...args], { account, scratch, server, quiet });
+  const run = (args: readonly string[], call: Pick<Call, 'server' | 'signal'>) =>
+    wale(['--envdir', envdir, ...args], { account, scratch, ...call });
   return {
     url,
     envdir,
-    run: (args, server) => run(args, server),
-    remove: () =>
-      url.startsWith('s3:') ? run(['delete', '--confirm', 'everything'], undefined, true) : Promise.resolve(),
+    run: (args, server) => run(args, { server, signal }),
+    remove: async () => {
+      if (!url.startsWith('s3:')) return;
+      await run(['delete', '--confirm', 'everything'], { server: undefined, signal: undefined });
+    },
   };
 }
 
@@ -68,11 +71,13 @@ interface Call {
   readonly account: Account;
   readonly scratch: string;
   readonly server: Cluster | undefined;
-  readonly quiet: boolean;
+  /** Ends it; undefined for the cleaning up, which is not shown either. */
+  readonly signal: AbortSignal | undefined;
 }
 
-async function wale(args: readonly string[], { account, scratch, server, quiet }: Call): Promise<void> {
-  if (!quiet) command(`wal-e ${args.map(shown).join(' ')}`);
+async function wale(args: readonly string[], { account, scratch, server, signal }: Call): Promise<void> {
+  signal?.throwIfAborted();
+  if (signal !== undefined) command(`wal-e ${args.map(shown).join(' ')}`);
   const child = spawn(join(nodeFolder(), 'node'), [stageProgram(), ...args], {
     cwd: scratch,
     env: { PATH: `${nodeFolder()}:/usr/bin:/bin`, HOME: scratch, ...server?.environment },
@@ -87,11 +92,15 @@ async function wale(args: readonly string[], { account, scratch, server, quiet }
   child.stderr.on('data', (bytes: Buffer) => {
     log += bytes.toString();
   });
+  const end = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', end);
   const status = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject).once('close', resolve);
   });
+  signal?.removeEventListener('abort', end);
+  signal?.throwIfAborted();
   if (status !== 0) throw new Error(`wal-e ${args.join(' ')} exited ${status}:\n${log}`);
-  if (!quiet) result(said === '' ? lastLine(log) : said);
+  if (signal !== undefined) result(said === '' ? lastLine(log) : said);
 }
 
 /** Of the log: the last message and its detail. */
