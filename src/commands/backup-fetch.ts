@@ -1,6 +1,4 @@
 /** `wal-e backup-fetch PGDATA NAME|LATEST`: restores a base backup. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { recoversBySignalFile } from '../postgres/version.ts';
 import { programCommand } from '../program.ts';
@@ -8,9 +6,8 @@ import { formatBytes, formatDuration } from '../progress.ts';
 import { chooseBackup } from '../restore/choose.ts';
 import { checkDecryption } from '../restore/decryption.ts';
 import { describePlan } from '../restore/describe-plan.ts';
-import { execute } from '../restore/execute.ts';
+import { execute, type Restored } from '../restore/execute.ts';
 import { nextSteps } from '../restore/next-steps.ts';
-import type { Owner } from '../restore/owned-file.ts';
 import { checkTarget, makePlan, type PlanWishes } from '../restore/plan.ts';
 import { type RecoveryWishes, writeRecoveryConfiguration } from '../restore/recovery-configuration.ts';
 import { describeTarget, parseTarget, type TargetOptions } from '../restore/recovery-target.ts';
@@ -54,9 +51,9 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   });
   const { directory } = plan.target;
   let written: readonly string[] | undefined;
-  const configure = async (owner: Owner | undefined) => {
+  const configure = async ({ owner, version }: Restored) => {
     if (!args.recoveryConf) return;
-    written = await writeRecoveryConfiguration(directory, await usesSignalFile(directory), recovery, owner);
+    written = await writeRecoveryConfiguration(directory, recoversBySignalFile(version), recovery, owner);
   };
   const poolSize = Math.max(1, args.poolSize);
   const done = await execute(plan, { store, log, signal, poolSize, configure });
@@ -67,7 +64,7 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   const steps = await nextSteps({
     directory,
     backup: backup.name,
-    hasRecoverySignal: await usesSignalFile(directory),
+    version: done.version,
     restoreCommand: recovery.restoreCommand,
     written,
     variables: neededVariables(settings),
@@ -102,8 +99,4 @@ function recoveryWishes(args: BackupFetchArguments, { settings }: Context): Reco
       hint: 'A standby follows the WAL for ever; it has no target.',
     });
   return { restoreCommand: restoreCommand(programCommand(), settings), standby: args.standby, target };
-}
-
-async function usesSignalFile(directory: string): Promise<boolean> {
-  return recoversBySignalFile((await readFile(join(directory, 'PG_VERSION'), 'utf8')).trim());
 }

@@ -112,6 +112,11 @@ export function recoversBySignalFile(name: string): boolean {
   return known === undefined ? Number.parseFloat(name) >= 12 : known.hasRecoverySignal;
 }
 
+/** What goes on with a recovery that pauses, by the text of PG_VERSION. */
+export function resumeFunction(name: string): string {
+  return Number.parseFloat(name) < 10 ? 'pg_xlog_replay_resume' : 'pg_wal_replay_resume';
+}
+
 function unsupported(detail: string): UserError {
   return new UserError('this version of PostgreSQL is not supported', {
     detail,

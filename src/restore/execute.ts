@@ -1,10 +1,9 @@
 /** Carries a plan out. From the first write to the last, the marker lies in the target. */
-import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { type ControlData, parseControlData } from '../postgres/control-data.ts';
 import { Progress } from '../progress.ts';
 import { makeFolders } from '../store/file-folders.ts';
 import { type Store, urlOf } from '../store/store.ts';
@@ -13,11 +12,14 @@ import { syncFolder } from '../tar/folders.ts';
 import { connect, putControlFileInPlace } from './finish.ts';
 import { isComplete, type Marker, removeMarker, writeMarker } from './marker.ts';
 import { CONTROL_FILE, MARKER_FILE, STAGED_CONTROL_FILE } from './members.ts';
+import { warnOfOldWal } from './old-wal.ts';
 import { giveTo, type Owner, ownerOf } from './owned-file.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { fetchParts } from './part-fetches.ts';
-import type { Plan } from './plan.ts';
+import { checkUnchanged, type Plan } from './plan.ts';
 import { countFiles } from './restored-files.ts';
+import { checkRestored } from './soundness.ts';
+import { systemError } from './system-error.ts';
 import { ifThere } from './target.ts';
 
 /** Of one backup alone: the server would start from wherever another one's say. */
@@ -29,16 +31,34 @@ export interface ExecuteCall {
   readonly signal: AbortSignal;
   readonly poolSize: number;
   /** Called when everything but pg_control is in its place; what it writes is part of the restore. */
-  readonly configure: (owner: Owner | undefined) => Promise<void>;
+  readonly configure: (restored: Restored) => Promise<void>;
+}
+
+export interface Restored {
+  /** Whose the directory is; undefined unless run by root. */
+  readonly owner: Owner | undefined;
+  /** The text of PG_VERSION. */
+  readonly version: string;
 }
 
 export interface Outcome {
+  readonly version: string;
   readonly bytes: number;
   readonly seconds: number;
 }
 
 export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
+  try {
+    return await restore(plan, call);
+  } catch (error) {
+    throw systemError('could not write to the target of the restore', error);
+  }
+}
+
+async function restore(plan: Plan, call: ExecuteCall): Promise<Outcome> {
   const { directory } = plan.target;
+  await checkUnchanged(plan);
+  if (plan.shared) await warnOfOldWal(directory, call.log);
   const marker = await prepare(plan);
   const progress = new Progress({
     log: call.log,
@@ -51,13 +71,12 @@ export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
   try {
     const complete = await extractParts(plan, marker, progress, call);
     const owner = await ownerOf(directory);
-    const control = await readStagedControl(plan);
-    await checkLabel(plan, control);
+    const version = await checkRestored(plan);
     await connect({ directory, tablespaces: plan.tablespaces, links: complete.links, owner, log: call.log });
-    await call.configure(owner);
+    await call.configure({ owner, version });
     await putControlFileInPlace(directory);
     await removeMarker(directory);
-    return { bytes: progress.bytes, seconds: progress.seconds };
+    return { version, bytes: progress.bytes, seconds: progress.seconds };
   } finally {
     progress.end();
   }
@@ -219,39 +238,4 @@ function withPart(marker: Marker, { number, size, mark }: PartToFetch, { files, 
       ...links.map(({ path, target }) => ({ part: number, path, target })),
     ],
   };
-}
-
-/** undefined for a version whose control file we do not know: archives of the original reach further back than we do. */
-async function readStagedControl({ backup, target }: Plan): Promise<ControlData | undefined> {
-  const file = await ifThere(() => open(join(target.directory, STAGED_CONTROL_FILE), 'r'));
-  if (file === undefined)
-    throw new DataError('the base backup holds no global/pg_control', {
-      detail: `The parts of "${backup.name}" are all there, and none holds it.`,
-      hint: 'A server cannot be started from it: restore another backup.',
-    });
-  try {
-    const buffer = Buffer.alloc(8192);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-    return parseControlData(buffer.subarray(0, bytesRead));
-  } catch (error) {
-    if (error instanceof DataError || !(error instanceof UserError)) throw error;
-    return undefined;
-  } finally {
-    await file.close();
-  }
-}
-
-/** Without its label a backup of a running server would start from the wrong checkpoint, and be damaged silently. */
-async function checkLabel(
-  { backup, sentinel, target }: Plan,
-  control: ControlData | undefined,
-): Promise<void> {
-  const label = await ifThere(() => open(join(target.directory, 'backup_label'), 'r'));
-  await label?.close();
-  const wasStopped = control?.state === 'shut down' || control?.state === 'shut down in recovery';
-  if (label !== undefined || (wasStopped && sentinel.own?.offline !== false)) return;
-  throw new DataError('the base backup holds no backup_label', {
-    detail: `"${backup.name}" was taken of a running server (its control file says "${control?.state ?? 'nothing'}"), and without the label it would be damaged silently.`,
-    hint: 'Restore another backup.',
-  });
 }

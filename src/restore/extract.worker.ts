@@ -9,6 +9,7 @@ import { machineOwners } from '../tar/owner.ts';
 import { Untar } from '../tar/untar.ts';
 import type { ExtractFailure, ExtractPlace, FromExtractor, ToExtractor } from './extract-messages.ts';
 import { refusal, STAGED } from './members.ts';
+import { hintFor, isSystemError } from './system-error.ts';
 
 if (parentPort === null) throw new Error('this file is a worker');
 const port = parentPort;
@@ -93,18 +94,6 @@ function failureOf(error: unknown): ExtractFailure {
     };
   const stack = error instanceof Error ? error.stack : undefined;
   return { cause: 'bug', message: text, detail: stack, hint: undefined };
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && 'code' in error;
-}
-
-function hintFor(code: string | undefined): string | undefined {
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return 'Make room and run the command again: it goes on with the parts that are not there yet.';
-  if (code === 'EACCES' || code === 'EPERM')
-    return 'Run the restore as the user who runs the server, or as root.';
-  return undefined;
 }
 
 async function work(): Promise<never> {

@@ -114,10 +114,16 @@ function pathBytes(root: string, relative: string): Buffer {
 }
 
 async function makeTablespaceLink(
-  { oid, location, linked }: PlacedTablespace,
+  { oid, location, linked, inside }: PlacedTablespace,
   restore: Unfinished,
 ): Promise<void> {
+  const { directory, owner } = restore;
   if (!linked) await makeLink(`pg_tblspc/${oid}`, toBytes(location), restore);
+  if (owner === undefined) return;
+  // The archive has no member for these folders, and whose they must be was not known when they were made.
+  if (inside) await giveTo(dirname(location), owner);
+  await giveTo(location, owner);
+  await lchown(join(directory, 'pg_tblspc', oid), owner.uid, owner.gid);
 }
 
 async function rewriteTablespaceMap({ directory, tablespaces, owner, log }: Unfinished): Promise<void> {

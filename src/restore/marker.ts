@@ -64,7 +64,9 @@ export async function writeMarker(directory: string, marker: Marker): Promise<vo
     parts: [...marker.parts].map(([number, part]) => ({ number, ...part })),
     links: marker.links,
   });
-  const file = await open(temporary, 'w', 0o600);
+  // A link that lies there must not be followed.
+  await rm(temporary, { force: true });
+  const file = await open(temporary, 'wx', 0o600);
   try {
     await file.writeFile(`${text}\n`);
     await file.sync();

@@ -12,6 +12,9 @@ export const MARKER_FILE = 'wal-e-restore-incomplete.json';
 /** WAL directories: a symbolic link in the archive led to the source's, and the restored server needs its own. */
 export const WAL_FOLDERS: readonly string[] = ['pg_wal', 'pg_xlog'];
 
+/** What the restore reads again: a link would have it read something of this machine. */
+const ALWAYS_FILES: readonly string[] = [CONTROL_FILE, 'PG_VERSION', 'backup_label', 'tablespace_map'];
+
 const TABLESPACE = /^pg_tblspc\/([^/]+)/;
 
 /**
@@ -23,9 +26,9 @@ export function refusal(
   inPlace: boolean,
 ): (member: Member) => string | undefined {
   return ({ path, kind }) => {
-    if (path === MARKER_FILE || path === STAGED_CONTROL_FILE)
+    if (path.startsWith(MARKER_FILE) || path === STAGED_CONTROL_FILE)
       return 'its name is one that the restore itself uses';
-    if (kind === 'symlink' && path === CONTROL_FILE) return 'it must be a file';
+    if (kind !== 'file' && ALWAYS_FILES.includes(path)) return 'it must be a file';
     const oid = TABLESPACE.exec(path)?.[1];
     if (oid === undefined || inPlace || kind === 'symlink' || mounts.has(`pg_tblspc/${oid}`))
       return undefined;

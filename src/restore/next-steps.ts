@@ -1,13 +1,16 @@
 /** What is left to do after a restore, for the person who does it. */
-import { readFile } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { obsoleteSettings, settingLines } from './recovery-configuration.ts';
+import { recoversBySignalFile, resumeFunction } from '../postgres/version.ts';
+import { shellWord } from '../text/shell.ts';
+import { archivingSettings, obsoleteSettings, readAutoConf, settingLines } from './recovery-configuration.ts';
 import { ifThere } from './target.ts';
 
-export interface Restored {
+export interface NextSteps {
   readonly directory: string;
   readonly backup: string;
-  readonly hasRecoverySignal: boolean;
+  /** The text of PG_VERSION. */
+  readonly version: string;
   readonly restoreCommand: string;
   /** Files that --recovery-conf wrote; undefined without it. */
   readonly written: readonly string[] | undefined;
@@ -19,12 +22,15 @@ export interface Restored {
 }
 
 const CONFIGURATION = ['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf'];
+const OLD_SIGNALS = ['standby.signal', 'recovery.signal'];
 
-export async function nextSteps(restored: Restored): Promise<string> {
+export async function nextSteps(restored: NextSteps): Promise<string> {
+  const autoConf = (await readAutoConf(restored.directory)) ?? '';
   const steps = [
     await configurationStep(restored),
+    archivingStep(autoConf),
     ...(restored.written === undefined
-      ? await recoverySteps(restored)
+      ? await recoverySteps(restored, autoConf)
       : [writtenStep(restored, restored.written)]),
     environmentStep(restored),
     startStep(restored),
@@ -33,49 +39,58 @@ export async function nextSteps(restored: Restored): Promise<string> {
   return `${restored.backup} is restored to ${restored.directory}. What is left to do:\n\n${list}`;
 }
 
-async function configurationStep({ directory }: Restored): Promise<string | undefined> {
+async function configurationStep({ directory }: NextSteps): Promise<string | undefined> {
   const missing: string[] = [];
-  for (const name of CONFIGURATION) {
-    if ((await ifThere(() => readFile(join(directory, name)))) === undefined) missing.push(name);
-  }
+  for (const name of CONFIGURATION) if (!(await isThere(directory, name))) missing.push(name);
   if (missing.length === 0) return undefined;
   return `Put these files back, from your configuration management or another server; they are not in the backup:\n   ${missing.join(', ')}\n   (settings like max_connections must not be lower than on the source; archive_command must not push into the source's prefix).`;
 }
 
-async function recoverySteps(restored: Restored): Promise<readonly string[]> {
-  const lines = settingLines([['restore_command', restored.restoreCommand]]).trimEnd();
-  if (!restored.hasRecoverySignal)
-    return [
-      `Write ${join(restored.directory, 'recovery.conf')} (or run again with --recovery-conf):\n   ${lines}`,
-    ];
-  const text = await ifThere(() => readFile(join(restored.directory, 'postgresql.auto.conf'), 'utf8'));
-  const old = [...new Set(obsoleteSettings(text ?? ''))];
-  const warning =
-    old.length === 0
-      ? []
-      : [`Check postgresql.auto.conf: it came with the backup and sets ${old.join(', ')}.`];
+function archivingStep(autoConf: string): string | undefined {
+  const names = archivingSettings(autoConf);
+  if (names.length === 0) return undefined;
+  return `Check postgresql.auto.conf: it came with the backup and sets ${names.join(', ')}. A copy beside the source must not archive into the source's prefix.`;
+}
+
+async function recoverySteps(restored: NextSteps, autoConf: string): Promise<readonly string[]> {
+  const { directory, version, restoreCommand } = restored;
+  const lines = settingLines([['restore_command', restoreCommand]]).trimEnd();
+  if (!recoversBySignalFile(version))
+    return [`Write ${join(directory, 'recovery.conf')} (or run again with --recovery-conf):\n   ${lines}`];
+  const old = obsoleteSettings(autoConf);
+  const signals: string[] = [];
+  for (const name of OLD_SIGNALS) if (await isThere(directory, name)) signals.push(name);
   return [
-    ...warning,
+    ...(old.length === 0
+      ? []
+      : [`Check postgresql.auto.conf: it came with the backup and sets ${old.join(', ')}.`]),
+    ...(signals.length === 0
+      ? []
+      : [`Check ${signals.join(' and ')}, which came with the backup: standby.signal makes it a standby.`]),
     `Put into postgresql.conf (or run again with --recovery-conf):\n   ${lines}`,
-    `Make the server recover: touch ${join(restored.directory, 'recovery.signal')}`,
+    `Make the server recover: touch ${shellWord(join(directory, 'recovery.signal'))}`,
   ];
 }
 
-function writtenStep({ target, standby }: Restored, written: readonly string[]): string {
+function writtenStep({ target, standby, version }: NextSteps, written: readonly string[]): string {
   const end =
     target === undefined
       ? 'to the end of the archived WAL'
-      : `to ${target}, where it pauses (then: SELECT pg_wal_replay_resume())`;
+      : `to ${target}, where it pauses (then: SELECT ${resumeFunction(version)}())`;
   const aim = standby ? 'as a standby' : end;
   return `Recovery is set up in ${written.join(' and ')}: the server will recover ${aim}. Nothing to do here.`;
 }
 
-function environmentStep({ variables }: Restored): string | undefined {
+function environmentStep({ variables }: NextSteps): string | undefined {
   if (variables.length === 0) return undefined;
   return `restore_command needs these variables in the server's environment (or use --envdir, which it then names itself):\n   ${variables.join(', ')}`;
 }
 
-function startStep({ directory, standby }: Restored): string {
+function startStep({ directory, standby }: NextSteps): string {
   const answer = standby ? 't, for it stays a standby until it is promoted' : 'f';
-  return `Start the server: pg_ctl -D ${directory} start\n   It is ready when "SELECT pg_is_in_recovery()" answers ${answer}.`;
+  return `Start the server: pg_ctl -D ${shellWord(directory)} start\n   It is ready when "SELECT pg_is_in_recovery()" answers ${answer}.`;
+}
+
+async function isThere(directory: string, name: string): Promise<boolean> {
+  return (await ifThere(() => lstat(join(directory, name)))) !== undefined;
 }

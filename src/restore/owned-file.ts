@@ -1,5 +1,5 @@
 /** Files that the restore adds to a data directory: durable, private, and its owner's. */
-import { chown, lstat, open, rename } from 'node:fs/promises';
+import { chown, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder } from '../tar/folders.ts';
 
@@ -17,7 +17,9 @@ export async function ownerOf(directory: string): Promise<Owner | undefined> {
 
 export async function replaceFile(path: string, text: string, owner: Owner | undefined): Promise<void> {
   const temporary = `${path}.wal-e-new`;
-  const file = await open(temporary, 'w', 0o600);
+  // The archive decides what lies there, and a symbolic link would lead out of the directory.
+  await rm(temporary, { force: true });
+  const file = await open(temporary, 'wx', 0o600);
   try {
     await file.writeFile(text);
     if (owner !== undefined) await file.chown(owner.uid, owner.gid);

@@ -10,6 +10,7 @@ import { isComplete, isRestoring, type Marker } from './marker.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { readRestoreSpec } from './restore-spec.ts';
 import { countFiles } from './restored-files.ts';
+import { systemError } from './system-error.ts';
 import {
   checkLocations,
   type PlacedTablespace,
@@ -43,11 +44,26 @@ export interface Plan {
 }
 
 /** Looks at the target alone, since a mistake there is the commonest and needs no archive to be seen. */
-export async function checkTarget(wishes: PlanWishes): Promise<Target> {
-  const target = await inspectTarget(wishes.directory);
+export async function checkTarget({ directory, force }: PlanWishes): Promise<Target> {
+  const target = await inspect(directory);
   if (target.marker !== undefined && (await isRestoring(target.marker))) throw busy(target.marker, target);
-  if (target.marker === undefined && target.foreign.length > 0 && !wishes.force) throw occupied(target);
+  if (target.marker === undefined && target.foreign.length > 0 && !force) throw occupied(target);
   return target;
+}
+
+/** To reach this far took a while: a server or another restore may have come into the target meanwhile. */
+export async function checkUnchanged({ target, shared }: Plan): Promise<void> {
+  const now = await inspect(target.directory);
+  if (now.marker !== undefined && (await isRestoring(now.marker))) throw busy(now.marker, now);
+  if (target.marker === undefined && now.foreign.length > 0 && !shared) throw occupied(now);
+}
+
+async function inspect(directory: string): Promise<Target> {
+  try {
+    return await inspectTarget(directory);
+  } catch (error) {
+    throw systemError('could not look at the target of the restore', error);
+  }
 }
 
 export async function makePlan(

@@ -3,8 +3,9 @@
  * postgresql.auto.conf and the empty file `recovery.signal` or `standby.signal` (PostgreSQL's documentation, "Recovery
  * Configuration"). Pure but for `writeRecoveryConfiguration`.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { lstat, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UserError } from '../errors.ts';
 import { formatLsn } from '../postgres/segment.ts';
 import { type Owner, replaceFile } from './owned-file.ts';
 import type { RecoveryTarget } from './recovery-target.ts';
@@ -16,11 +17,19 @@ export interface RecoveryWishes {
   readonly target: RecoveryTarget;
 }
 
+const AUTO_CONF = 'postgresql.auto.conf';
+
 export type RecoverySettings = readonly (readonly [name: string, value: string])[];
 
-/** Settings of an earlier recovery that PostgreSQL would obey, or trip over, if they stayed. */
+/**
+ * Settings of an earlier recovery that PostgreSQL would obey, or trip over, if they stayed. The two commands would run
+ * here what was meant for the source, such as removing WAL from somewhere.
+ */
 const OBSOLETE =
-  /^\s*(restore_command|recovery_target|recovery_target_(?:name|time|xid|lsn|inclusive|timeline|action))\s*[= ]/i;
+  /^\s*(restore_command|archive_cleanup_command|recovery_end_command|recovery_target|recovery_target_(?:name|time|xid|lsn|inclusive|timeline|action))\s*[= ]/i;
+
+/** Settings by which a restored server would archive, and so into the source's prefix if nobody looks. */
+const ARCHIVING = /^\s*(archive_(?:mode|command|library))\s*[= ]/i;
 
 function recoverySettings({ restoreCommand, target }: RecoveryWishes): RecoverySettings {
   const { time, lsn, name, timeline } = target;
@@ -57,9 +66,27 @@ export function autoConf(text: string, wishes: RecoveryWishes): string {
   return [...kept, '# Written by wal-e backup-fetch.', settingLines(recoverySettings(wishes))].join('\n');
 }
 
-/** Names of the recovery settings that an earlier recovery left in postgresql.auto.conf. */
+/** Names of the recovery settings that an earlier recovery left in postgresql.auto.conf, each once. */
 export function obsoleteSettings(text: string): readonly string[] {
-  return text.split('\n').flatMap((line) => OBSOLETE.exec(line)?.[1] ?? []);
+  return namesIn(text, OBSOLETE);
+}
+
+/** Names of the settings in postgresql.auto.conf by which the server would archive, each once. */
+export function archivingSettings(text: string): readonly string[] {
+  return namesIn(text, ARCHIVING);
+}
+
+function namesIn(text: string, setting: RegExp): readonly string[] {
+  const names = text.split('\n').flatMap((line) => setting.exec(line)?.[1]?.toLowerCase() ?? []);
+  return [...new Set(names)];
+}
+
+/** '' when it is not there; undefined when it is no file: what a link of the archive leads to is not read. */
+export async function readAutoConf(directory: string): Promise<string | undefined> {
+  const path = join(directory, AUTO_CONF);
+  const there = await ifThere(() => lstat(path));
+  if (there === undefined) return '';
+  return there.isFile() ? readFile(path, 'utf8') : undefined;
 }
 
 /** Returns the names of the files written. */
@@ -73,13 +100,17 @@ export async function writeRecoveryConfiguration(
     await replaceFile(join(directory, 'recovery.conf'), recoveryConf(wishes), owner);
     return ['recovery.conf'];
   }
-  const path = join(directory, 'postgresql.auto.conf');
-  const before = (await ifThere(() => readFile(path, 'utf8'))) ?? '';
-  await replaceFile(path, autoConf(before, wishes), owner);
+  const before = await readAutoConf(directory);
+  if (before === undefined)
+    throw new UserError('postgresql.auto.conf of the backup is not a file', {
+      detail: join(directory, AUTO_CONF),
+      hint: 'Restore without --recovery-conf, and set up recovery by hand.',
+    });
+  await replaceFile(join(directory, AUTO_CONF), autoConf(before, wishes), owner);
   const [wanted, other] = wishes.standby
     ? ['standby.signal', 'recovery.signal']
     : ['recovery.signal', 'standby.signal'];
   await rm(join(directory, other), { force: true });
   await replaceFile(join(directory, wanted), '', owner);
-  return ['postgresql.auto.conf', wanted];
+  return [AUTO_CONF, wanted];
 }

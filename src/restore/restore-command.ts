@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { prefixText } from '../settings/prefix.ts';
 import type { Settings } from '../settings/settings.ts';
+import { shellWord } from '../text/shell.ts';
 
 /** Variables without which wal-fetch would not reach, or not be able to read, an archive in S3; in files. */
 const NEEDED_FOR_S3 = /^(WALE_S3_(?!PREFIX$)|AWS_|GNUPGHOME$|NODE_EXTRA_CA_CERTS$|https?_proxy$|no_proxy$)/i;
@@ -15,7 +16,7 @@ export function restoreCommand(program: readonly string[], settings: Settings): 
   else words.push(prefixOption(prefixText(settings)));
   if (gpgKeyId !== undefined) words.push('--gpg-key-id', gpgKeyId);
   // PostgreSQL replaces %f and %p, and takes %% for %.
-  return `${words.map((word) => quoted(word).replaceAll('%', '%%')).join(' ')} wal-fetch "%f" "%p"`;
+  return `${words.map((word) => shellWord(word).replaceAll('%', '%%')).join(' ')} wal-fetch "%f" "%p"`;
 }
 
 /** Names of the variables that the server's environment must have, in order. */
@@ -31,9 +32,4 @@ export function neededVariables(settings: Settings): readonly string[] {
 function prefixOption(url: string): string {
   const scheme = url.slice(0, url.indexOf(':')).toLowerCase();
   return `--${scheme}-prefix=${url}`;
-}
-
-/** A word of a POSIX shell. */
-function quoted(word: string): string {
-  return /^[\w@+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

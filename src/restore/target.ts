@@ -1,6 +1,6 @@
 /** What lies in the directory that a backup is to be restored into, looked at before anything is written. */
 import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
 import { type Marker, readMarker } from './marker.ts';
 import { MARKER_FILE, WAL_FOLDERS } from './members.ts';
@@ -14,7 +14,7 @@ export interface PreparedLink {
 }
 
 export interface Target {
-  /** Absolute; without symbolic links when it exists. */
+  /** Absolute, without symbolic links. */
   readonly directory: string;
   readonly exists: boolean;
   /** What is in it that a restore did not put there: empty unless `--force` is needed. */
@@ -23,7 +23,7 @@ export interface Target {
   readonly marker: Marker | undefined;
   /** Oid -> link in `pg_tblspc`. */
   readonly tablespaceLinks: ReadonlyMap<string, PreparedLink>;
-  /** `pg_wal` or `pg_xlog` when it is a link to a directory: the operator put the WAL elsewhere. */
+  /** `pg_wal` or `pg_xlog` when it is a link to a directory: the operator put the WAL elsewhere. It is foreign unless empty. */
   readonly walLinks: ReadonlyMap<string, string>;
 }
 
@@ -37,7 +37,7 @@ export async function inspectTarget(path: string): Promise<Target> {
     if ((await ifThere(() => lstat(named))) !== undefined) throw notDirectory(named);
     const none = new Map<string, never>();
     return {
-      directory: named,
+      directory: await withRealParents(named),
       exists: false,
       foreign: [],
       marker: undefined,
@@ -55,7 +55,7 @@ export async function inspectTarget(path: string): Promise<Target> {
   const foreign = names.filter(
     (name) =>
       name !== 'lost+found' &&
-      !walLinks.has(name) &&
+      !walLinks.get(name)?.isEmpty &&
       !(name === 'pg_tblspc' && tablespaceLinks !== undefined),
   );
   return {
@@ -64,8 +64,15 @@ export async function inspectTarget(path: string): Promise<Target> {
     foreign,
     marker,
     tablespaceLinks: tablespaceLinks ?? new Map(),
-    walLinks,
+    walLinks: new Map([...walLinks].map(([name, { place }]) => [name, place])),
   };
+}
+
+/** The path of something that is not there, its nearest folder that is without symbolic links. */
+async function withRealParents(path: string): Promise<string> {
+  const folder = dirname(path);
+  const real = await ifThere(() => realpath(folder));
+  return join(real ?? (folder === path ? folder : await withRealParents(folder)), basename(path));
 }
 
 export async function ifThere<T>(action: () => Promise<T>): Promise<T | undefined> {
@@ -97,13 +104,23 @@ async function prepared(folder: string, name: string): Promise<PreparedLink> {
   return { location, directory: led?.isDirectory() ? await realpath(location) : undefined };
 }
 
-async function walLinksIn(directory: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const links = new Map<string, string>();
+interface WalLink {
+  readonly place: string;
+  readonly isEmpty: boolean;
+}
+
+async function walLinksIn(
+  directory: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, WalLink>> {
+  const links = new Map<string, WalLink>();
   for (const name of WAL_FOLDERS.filter((folder) => names.includes(folder))) {
     const path = join(directory, name);
     const isLink = (await lstat(path)).isSymbolicLink();
     const led = isLink ? await ifThere(() => stat(path)) : undefined;
-    if (led?.isDirectory()) links.set(name, await realpath(path));
+    if (!led?.isDirectory()) continue;
+    const content = (await readdir(path)).filter((entry) => entry !== 'lost+found');
+    links.set(name, { place: await realpath(path), isEmpty: content.length === 0 });
   }
   return links;
 }

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,6 +12,7 @@ import {
   statfsSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
@@ -244,6 +246,36 @@ describe('before a byte is written', () => {
     mkdirSync(data);
     writeFileSync(join(data, 'postmaster.pid'), '1');
     await untouched(fetch({ force: true }));
+  });
+
+  it('a server or another restore that came into the target meanwhile is seen', async () => {
+    await threeParts();
+    const arriving = (name: string, text: string): Store => ({
+      ...store,
+      list: (prefix, options) => {
+        mkdirSync(data, { recursive: true });
+        writeFileSync(join(data, name), text);
+        return store.list(prefix, options);
+      },
+    });
+    await expect(fetch({}, arriving('postmaster.pid', '1'))).rejects.toThrow('a live data directory');
+    rmSync(data, { recursive: true });
+    await expect(fetch({}, arriving('PG_VERSION', '14'))).rejects.toThrow('is not empty');
+    expect(readdirSync(data)).toEqual(['PG_VERSION']);
+  });
+
+  it('with --force, WAL that lies in the target is told of', async () => {
+    await threeParts();
+    mkdirSync(join(data, 'pg_wal'), { recursive: true });
+    for (const name of ['000000010000000000000008', '000000010000000000000009'])
+      writeFileSync(join(data, 'pg_wal', name), '');
+    const { records } = await fetch({ force: true });
+    expect(records.find(({ message }) => message === 'WAL of another time lies in the target')).toMatchObject(
+      {
+        level: 'WARNING',
+        detail: `"${data}/pg_wal" holds 2 segments, 000000010000000000000008 to 000000010000000000000009.`,
+      },
+    );
   });
 
   it('there is room for it', async () => {
@@ -650,6 +682,64 @@ describe('an archive that cannot be right', () => {
     expect(what).toContain(left.slice(-5));
   });
 
+  it.each(['', '\n', '14; rm -rf /', 'x'.repeat(100)])('a PG_VERSION that is %j', async (text) => {
+    const members = leastMembers().filter(({ name }) => name !== 'PG_VERSION');
+    await storeBackup(store, { parts: [[...members, file('PG_VERSION', text)]] });
+    const error = fetch({ recoveryConf: true });
+    await brokenRestore(error);
+    await expect(error).rejects.toThrow('the base backup holds no PG_VERSION');
+  });
+
+  it.each([
+    'wal-e-restore-incomplete.json',
+    'wal-e-restore-incomplete.json.new',
+    'global/pg_control.wal-e-restore',
+  ])('a member %s, whose name the restore itself uses', async (name) => {
+    for (const member of [file(name, '{}'), folder(name), { name, type: '2', linkName: '/etc/passwd' }]) {
+      await storeBackup(store, { parts: [[...leastMembers(), member]] });
+      await expect(fetch()).rejects.toMatchObject({
+        detail: expect.stringContaining('the restore itself uses'),
+      });
+      rmSync(data, { recursive: true });
+    }
+  });
+
+  it.each(['global/pg_control', 'PG_VERSION', 'backup_label', 'tablespace_map'])(
+    'a link or a folder in place of %s',
+    async (name) => {
+      const others = leastMembers().filter((member) => member.name !== name);
+      for (const member of [folder(name), { name, type: '2', linkName: '/etc/hostname' }]) {
+        await storeBackup(store, { parts: [[...others, member]] });
+        await expect(fetch()).rejects.toMatchObject({
+          detail: expect.stringContaining('it must be a file'),
+        });
+        rmSync(data, { recursive: true });
+      }
+    },
+  );
+
+  it('links by which the restore would write or read outside when it writes its own files', async () => {
+    const precious = join(scratch, 'precious');
+    writeFileSync(precious, "secret = 'x'\n");
+    const link = (name: string) => ({ name, type: '2', linkName: precious });
+    const temporary = [
+      'tablespace_map.wal-e-new',
+      'postgresql.auto.conf.wal-e-new',
+      'recovery.signal.wal-e-new',
+      'recovery.signal',
+    ];
+    await storeBackup(store, {
+      parts: [[...leastMembers(), file('tablespace_map', '999 /source/live\n'), ...temporary.map(link)]],
+    });
+    await fetch({ recoveryConf: true });
+    expect(readFileSync(join(data, 'tablespace_map'), 'utf8')).toBe('');
+    expect(lstatSync(join(data, 'recovery.signal')).isFile()).toBe(true);
+    rmSync(data, { recursive: true });
+    await storeBackup(store, { parts: [[...leastMembers(), link('postgresql.auto.conf')]] });
+    await brokenRestore(fetch({ recoveryConf: true }));
+    expect(readFileSync(precious, 'utf8')).toBe("secret = 'x'\n");
+  });
+
   it('a hostile member, which is not fetched again', async () => {
     await storeBackup(store, { parts: [leastMembers(), [file('../escaped', 'x')]] });
     const counted = counting(store);
@@ -758,6 +848,36 @@ describe('the WAL', () => {
     });
     await expect(fetch({ ...recovery, targetTimeline: '2', dryRun: true })).rejects.toThrow('old enough');
     await fetch({ ...recovery, targetTimeline: '1', dryRun: true });
+  });
+});
+
+describe('LATEST', () => {
+  const label = (finished: string) =>
+    [
+      `START TIME: ${finished} UTC`,
+      `LABEL: freeze_start_${finished.replace(' ', 'T')}.000000+00:00`,
+      `STOP TIME: ${finished} UTC`,
+      '',
+    ].join('\n');
+
+  it("is not misled by the dates of a copied archive where the original's label files tell better", async () => {
+    const backups = [
+      ['000000010000000000000003', '2026-11-18 07:00:00'],
+      ['000000010000000000000005', '2026-11-20 07:00:00'],
+    ] as const;
+    for (const [index, [segment, finished]] of backups.entries()) {
+      const { name } = await storeBackup(store, { parts: [leastMembers()], segment, own: false });
+      const object = join(scratch, 'archive', sentinelKey(name));
+      // The copy went backwards.
+      const date = new Date(`2026-11-21T0${9 - index}:00:00Z`);
+      utimesSync(object, date, date);
+      await store.put(walKey(`${segment}.00000028.backup`), [compress(Buffer.from(label(finished)))], {
+        ...call,
+        createOnly: false,
+        contentType: 'application/octet-stream',
+      });
+    }
+    expect((await fetch({ dryRun: true })).printed).toMatch(/^backup +base_000000010000000000000005_/);
   });
 });
 

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -157,6 +157,15 @@ describe('--json', () => {
       damaged_pages: 2,
       tablespaces: [{ oid: '16384', location: '/ts/' }],
     });
+  });
+
+  it('has the names that its page documents, and no others', async () => {
+    await addBackup(nameOf(3), writeSentinel(ORIGINALS));
+    const [backup] = JSON.parse(await list({ json: true }));
+    const page = readFileSync(new URL('../../docs/backup-list.md', import.meta.url), 'utf8');
+    const cells = [...page.matchAll(/^\| (`[a-z_`, ]+) \|/gm)].map(([, cell = '']) => cell);
+    const documented = cells.flatMap((cell) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name));
+    expect(documented.sort()).toEqual(Object.keys(backup).sort());
   });
 
   it('is an empty array for an empty archive', async () => {

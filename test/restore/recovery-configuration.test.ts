@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -54,6 +54,24 @@ it('keeps postgresql.auto.conf but for what an earlier recovery left in it', () 
   expect(after).toContain("# before the restore:   Recovery_Target_Time='x'\nprimary_conninfo = 'y'\n");
   expect(after.match(/^restore_command/gm)).toHaveLength(1);
   expect(after).toMatch(/recovery_target_timeline = 'latest'\n$/);
+});
+
+it("makes comments of commands that would do here what was meant for the source's WAL", () => {
+  const after = autoConf("archive_cleanup_command = 'x'\nrecovery_end_command = 'y'\n", wishes);
+  expect(after).toMatch(/^# before the restore: archive_cleanup_command/m);
+  expect(after).toMatch(/^# before the restore: recovery_end_command/m);
+});
+
+it('neither reads nor writes through a link that the archive made', async () => {
+  const precious = join(folder, 'precious');
+  writeFileSync(precious, "secret = 'x'\n");
+  symlinkSync(precious, join(folder, 'postgresql.auto.conf'));
+  const writing = writeRecoveryConfiguration(folder, true, wishes, undefined);
+  await expect(writing).rejects.toThrow('postgresql.auto.conf of the backup is not a file');
+  for (const name of ['recovery.conf.wal-e-new', 'recovery.conf']) symlinkSync(precious, join(folder, name));
+  await writeRecoveryConfiguration(folder, false, wishes, undefined);
+  expect(readFileSync(precious, 'utf8')).toBe("secret = 'x'\n");
+  expect(lstatSync(join(folder, 'recovery.conf')).isFile()).toBe(true);
 });
 
 it('writes private files and leaves one signal, the one that was asked for', async () => {

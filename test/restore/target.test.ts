@@ -46,6 +46,21 @@ describe('a target', () => {
     expect([...(await inspectTarget(data)).foreign].sort()).toEqual(['PG_VERSION', 'pg_tblspc', 'pg_wal']);
   });
 
+  it('is foreign when it holds a prepared link to WAL of another time', async () => {
+    mkdirSync(join(scratch, 'wal', 'lost+found'), { recursive: true });
+    mkdirSync(data);
+    symlinkSync(join(scratch, 'wal'), join(data, 'pg_wal'));
+    expect((await inspectTarget(data)).foreign).toEqual([]);
+    writeFileSync(join(scratch, 'wal', '000000010000000000000003'), '');
+    expect((await inspectTarget(data)).foreign).toEqual(['pg_wal']);
+  });
+
+  it('is named without symbolic links, also when it is absent', async () => {
+    mkdirSync(join(scratch, 'real'));
+    symlinkSync('real', join(scratch, 'alias'));
+    expect((await inspectTarget(join(scratch, 'alias/a/b'))).directory).toBe(join(scratch, 'real/a/b'));
+  });
+
   it("is refused while a server runs on it, in the original's words", async () => {
     mkdirSync(data);
     writeFileSync(join(data, 'postmaster.pid'), '1');

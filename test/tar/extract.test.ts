@@ -399,6 +399,28 @@ describe('a hostile tar', () => {
     expect(error.detail).toBe('The member "pg_tblspc/999/x": unknown tablespace.');
   });
 
+  it('uses no memory for the number of its members', async () => {
+    const options = { root, mounts: new Map(), staged: new Map(), refusal: () => undefined };
+    const extractor = new Extractor({ ...options, ownerOf: undefined, duplicatesSince: undefined });
+    const untar = new Untar(extractor);
+    const thousand = Buffer.concat(
+      Array.from({ length: 1000 }, (_, i) => tarEntry(i % 2 === 0 ? folder(`d${i}`) : file('f', ''))),
+    );
+    const feed = async (times: number) => {
+      for (let time = 0; time < times; time += 1) {
+        await untar.write(thousand);
+        await extractor.throttle();
+      }
+    };
+    await feed(20);
+    const before = process.memoryUsage().heapUsed;
+    await feed(80);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(40e6);
+    await untar.write(tarOf([]));
+    await untar.end();
+    expect((await extractor.finish()).members).toBe(100_000);
+  }, 120_000);
+
   it('cannot note endless symbolic links', async () => {
     const links = Array.from({ length: 10_001 }, (_, i) => ({ name: `l${i}`, type: '2', linkName: 'x' }));
     expect((await refusal(links)).detail).toMatch(/over 10000/);
