@@ -32,5 +32,22 @@ for (const [name, describe] of Object.entries(CALLS)) {
   };
 }
 
+const promised = fs.promises;
+const { open, rename } = promised;
+promised.rename = async (from, to) => {
+  await rename(from, to);
+  note(`name ${to}`);
+};
+promised.open = async (...args) => {
+  const file = await open(...args);
+  const { sync } = file;
+  file.sync = async () => {
+    const line = `sync ${pathOf(file.fd)}`;
+    await sync.call(file);
+    note(line);
+  };
+  return file;
+};
+
 const { now } = Date;
 Date.now = () => now() + Number(process.env.FS_CLOCK_AHEAD ?? 0);

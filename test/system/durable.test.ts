@@ -1,12 +1,24 @@
 /** What is acknowledged has been synced, and so has every folder on the way to it. */
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { createFileStore } from '../../src/store/file.ts';
 import { serverAccount } from '../harness/account.ts';
+import { leastMembers, storeBackup } from '../harness/backup.ts';
 import { runProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
+import { file, folder } from '../harness/tar.ts';
 
 const JOURNAL = fileURLToPath(new URL('../harness/fs-journal.cjs', import.meta.url));
 const MB = 1024 * 1024;
@@ -133,5 +145,36 @@ describe('wal-fetch', () => {
       expect.stringMatching(`^sync ${scratch}/\\.RECOVERYXLOG\\.\\d+\\.wal-fetch$`),
       `name ${out}`,
     ]);
+  });
+});
+
+describe('backup-fetch', () => {
+  it('syncs every file and folder before pg_control gets its name, and then that', async () => {
+    const more = [folder('empty'), file('base/1/1259', 'x'), file('pg_tblspc/16384/PG_14/1', 'y')];
+    await storeBackup(createFileStore(prefix), {
+      parts: [leastMembers(), more],
+      tablespaces: new Map([['16384', '/source/one']]),
+    });
+    const [target, place] = [join(scratch, 'new/data'), join(scratch, 'one')];
+    const words = ['backup-fetch', '--recovery-conf', '--tablespace', `16384=${place}`, target, 'LATEST'];
+    const { status, stderr, lines } = await run(words);
+    expect(status, stderr).toBe(0);
+    const named = lines.indexOf(`name ${join(target, 'global/pg_control')}`);
+    const before = new Set(lines.slice(0, named).map((line) => line.replace(/^\w+ /, '')));
+    const staged: Readonly<Record<string, string>> = {
+      'global/pg_control': 'global/pg_control.wal-e-restore',
+      'recovery.signal': 'recovery.signal.wal-e-new',
+      'postgresql.auto.conf': 'postgresql.auto.conf.wal-e-new',
+    };
+    for (const root of [target, place]) {
+      const paths = readdirSync(root, { recursive: true, withFileTypes: true });
+      const wanted = paths
+        .filter((entry) => !entry.isSymbolicLink())
+        .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+      expect(wanted.length).toBeGreaterThan(1);
+      for (const path of [dirname(root), root, ...wanted.map((path) => join(root, staged[path] ?? path))])
+        expect(before, path).toContain(path);
+    }
+    expect(after(lines, lines[named] ?? '')).toEqual([join(target, 'global'), target]);
   });
 });

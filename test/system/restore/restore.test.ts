@@ -1,13 +1,19 @@
 /** Backups of real servers, restored by the built program and started. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createFileStore } from '../../../src/store/file.ts';
+import { serverAccount } from '../../harness/account.ts';
 import { backupNames, createArchivedCluster } from '../../harness/archived-cluster.ts';
+import { leastMembers, storeBackup } from '../../harness/backup.ts';
+import { canMount, mountSmall } from '../../harness/mount.ts';
 import { poll } from '../../harness/poll.ts';
 import { type Cluster, openCluster } from '../../harness/postgres.ts';
-import { logEntries, runProgram } from '../../harness/program.ts';
+import { logEntries, runProgram, startProgram } from '../../harness/program.ts';
 import { createScratch } from '../../harness/scratch.ts';
+import { expectSound } from '../../harness/sound-cluster.ts';
 import { stageProgram } from '../../harness/staging.ts';
 import { TESTED_VERSIONS } from '../../harness/versions.ts';
 import { layOutAsWalG } from '../../harness/wal-g-layout.ts';
@@ -111,12 +117,15 @@ async function archiveAll({ cluster, archive }: Archived): Promise<void> {
   await poll(`${segment} to be archived`, () => existsSync(join(archive, 'wal_005', `${segment}.lzo`)));
 }
 
-/** Reads every row of every table, and every index, as pg_amcheck would find what does not fit. */
-const READ_ALL = `do $$ declare r regclass; n bigint; begin
-    for r in select oid from pg_class where relkind in ('r', 't', 'm') and relpersistence = 'p' loop
-      execute format('select count(*) from %s t', r) into n;
-    end loop; end $$;
-  set enable_seqscan = off; select count(*) from account where id > 0`;
+/** Every page of every file, by its checksum: what a backup of the stopped server would find. */
+async function expectPagesSound({ cluster }: Pick<Archived, 'cluster'>): Promise<void> {
+  expect(await cluster.value('show data_checksums')).toBe('on');
+  await cluster.stop();
+  const environment = { WALE_FILE_PREFIX: `file://localhost${join(scratch(), 'checked')}` };
+  const words = ['backup-push', '--while-offline', '--no-wal-check', cluster.dataDirectory];
+  const { status, stderr } = await runProgram(words, { environment });
+  expect({ status, stderr }).toMatchObject({ status: 0 });
+}
 
 describe.each(TESTED_VERSIONS)('PostgreSQL %i', (version) => {
   it('recovers from one archive to the end, to a time, to an LSN and to a restore point', async () => {
@@ -161,8 +170,9 @@ describe.each(TESTED_VERSIONS)('PostgreSQL %i', (version) => {
     expect(await count(end, 'event')).toBe(4);
     expect(await checkAccounts(end)).toBe(transfers);
     expect(await count(end, 'elsewhere')).toBe(5000);
-    await end.query(READ_ALL);
+    await expectSound(end);
     expect(await end.value(`select pg_tablespace_location(${oid})`)).toMatch(/\/one$/);
+    await expectPagesSound({ cluster: end });
     await end.dispose();
 
     const targets = [
@@ -226,9 +236,15 @@ describe.each(TESTED_VERSIONS)('PostgreSQL %i', (version) => {
     const latest = await start(await fetch(source, []));
     await recovered(latest);
     expect(await count(latest, 'event'), 'from after the promotion').toBe(5);
-    await latest.query(READ_ALL);
+    await expectSound(latest);
   });
 });
+
+function filesIn(directory: string): number {
+  if (!existsSync(directory)) return 0;
+  return readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    .length;
+}
 
 async function promote(cluster: Cluster): Promise<void> {
   if (cluster.version >= 12) {
@@ -264,7 +280,6 @@ describe("an archive of the original's", () => {
 async function promisedCopy(from: string, to: string): Promise<void> {
   const { cp } = await import('node:fs/promises');
   await cp(from, to, { recursive: true });
-  const { execFileSync } = await import('node:child_process');
   execFileSync('chmod', ['-R', 'a+rX', to]);
 }
 
@@ -318,17 +333,17 @@ describe('a restore that is killed', () => {
       WALE_FILE_PREFIX: source.environment.WALE_FILE_PREFIX ?? '',
       WALE_LOG_DESTINATION: 'stderr',
     };
-    const { spawn } = await import('node:child_process');
-    const { PROGRAM } = await import('../../harness/program.ts');
-    const child = spawn(process.execPath, [PROGRAM, 'backup-fetch', '-p', '1', directory, 'LATEST'], {
-      env: { PATH: process.env.PATH ?? '', ...environment },
-      stdio: 'ignore',
-    });
-    await poll('files in the target', () => existsSync(join(directory, 'base')));
-    child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('close', resolve));
-    expect(existsSync(join(directory, 'wal-e-restore-incomplete.json'))).toBe(true);
-    expect(existsSync(join(directory, 'global/pg_control'))).toBe(false);
+    // Each run is killed a little later than the one before, which it goes on with.
+    for (let files = 50; files <= 650; files += 200) {
+      const { child, finished } = startProgram(['backup-fetch', '-p', '1', directory, 'LATEST'], {
+        environment,
+      });
+      await poll(`${files} files in the target`, () => filesIn(directory) >= files);
+      child.kill('SIGKILL');
+      expect((await finished).status).toBe(null);
+      expect(existsSync(join(directory, 'wal-e-restore-incomplete.json'))).toBe(true);
+      expect(existsSync(join(directory, 'global/pg_control'))).toBe(false);
+    }
     const again = await runProgram(['backup-fetch', '--recovery-conf', directory, 'LATEST'], { environment });
     expect(again.status).toBe(0);
     expect(logEntries(again.stderr).at(-1)?.message).toBe('completed the restore');
@@ -339,45 +354,63 @@ describe('a restore that is killed', () => {
   });
 });
 
-describe.runIf(process.getuid?.() === 0)('a disk that runs full', () => {
-  it('fails the restore in words, and it is gone on with when there is room', async () => {
+describe.runIf(process.getuid?.() === 0)('a target that the user may not use', () => {
+  it('is refused in words, with what to do', async () => {
+    const { uid } = serverAccount();
+    const folder = scratch();
+    const store = createFileStore(join(folder, 'archive'));
+    await storeBackup(store, { parts: [leastMembers()] });
+    execFileSync('chmod', ['-R', 'a+rX', folder]);
+    mkdirSync(join(folder, 'private'), { mode: 0o700 });
+    const environment = { WALE_FILE_PREFIX: `file://localhost${join(folder, 'archive')}` };
+    for (const [target, message] of [
+      ['data', 'could not write to the target of the restore'],
+      ['private', 'could not look at the target of the restore'],
+      ['private/data', 'could not look at the target of the restore'],
+    ] as const) {
+      const words = ['backup-fetch', join(folder, target), 'LATEST'];
+      const { status, stderr } = await runProgram(words, { environment, uid });
+      expect(status, stderr).toBe(1);
+      expect(logEntries(stderr).at(-1)).toMatchObject({
+        level: 'ERROR',
+        message,
+        detail: expect.stringMatching(/^EACCES: /),
+        hint: 'Run the restore as the user who runs the server, or as root.',
+      });
+    }
+  });
+});
+
+describe('a disk that runs full', () => {
+  it('fails the restore in words, and it is gone on with when there is room', async ({ skip }) => {
+    if (!canMount()) skip('this machine does not let us mount a small file system');
     const source = await archived({});
     await source.cluster.query(
       'create table big as select g, repeat(md5(g::text), 20) filler from generate_series(1, 60000) g',
     );
     await push(source);
     await source.cluster.stop();
-    const mount = join(scratch(), 'small');
+    const mount = join(createScratch(), 'small');
     mkdirSync(mount);
-    const { execFileSync } = await import('node:child_process');
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', mount], { stdio: 'ignore' });
-    } catch {
-      // A container may not mount: the case of a full disk is then left to machines that can.
-      return;
-    }
-    try {
-      const environment = { WALE_FILE_PREFIX: source.environment.WALE_FILE_PREFIX ?? '' };
-      const directory = join(mount, 'data');
-      const refused = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
-      expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('not enough free space') });
-      expect(existsSync(directory)).toBe(false);
-      const full = await runProgram(['backup-fetch', '--force', directory, 'LATEST'], { environment });
-      expect(full.status).toBe(1);
-      expect(logEntries(full.stderr).at(-1)).toMatchObject({
-        level: 'ERROR',
-        message: 'could not write a restored file',
-        detail: expect.stringMatching(/part_\d+\.tar\.lzo: ENOSPC/),
-      });
-      expect(existsSync(join(directory, 'global/pg_control'))).toBe(false);
-      const still = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
-      expect(still).toMatchObject({ status: 1, stderr: expect.stringContaining('not enough free space') });
-      execFileSync('mount', ['-o', 'remount,size=400m', mount]);
-      const again = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
-      expect(again.status).toBe(0);
-      expect(existsSync(join(directory, 'global/pg_control'))).toBe(true);
-    } finally {
-      execFileSync('umount', [mount]);
-    }
+    mountSmall(mount, 40 * 2 ** 20);
+    const environment = { WALE_FILE_PREFIX: source.environment.WALE_FILE_PREFIX ?? '' };
+    const directory = join(mount, 'data');
+    const refused = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('not enough free space') });
+    expect(existsSync(directory)).toBe(false);
+    const full = await runProgram(['backup-fetch', '--force', directory, 'LATEST'], { environment });
+    expect(full.status).toBe(1);
+    expect(logEntries(full.stderr).at(-1)).toMatchObject({
+      level: 'ERROR',
+      message: 'could not write a restored file',
+      detail: expect.stringMatching(/part_\d+\.tar\.lzo: ENOSPC/),
+    });
+    expect(existsSync(join(directory, 'global/pg_control'))).toBe(false);
+    const still = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
+    expect(still).toMatchObject({ status: 1, stderr: expect.stringContaining('not enough free space') });
+    execFileSync('mount', ['-o', 'remount,size=400m', mount]);
+    const again = await runProgram(['backup-fetch', directory, 'LATEST'], { environment });
+    expect(again.status).toBe(0);
+    expect(existsSync(join(directory, 'global/pg_control'))).toBe(true);
   });
 });
