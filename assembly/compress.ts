@@ -17,6 +17,8 @@ import {
 import { PACKED, PLAIN, TABLE, TABLE_BITS, TABLE_BYTES } from './memory';
 
 const SHORTEST_MATCH: usize = 4;
+/** Runs of literals up to here are part of the match in front of them. */
+const SHORTEST_RUNS: usize = 3;
 const SHORT_RUN: usize = 16;
 /** Every 32 literals without a match, the search takes one byte more at a step ... */
 const SKIP_SHIFT: usize = 5;
@@ -56,14 +58,22 @@ export function compress(length: usize): usize {
       }
       if (here == 0) break;
       const stop = matchEnd(here + SHORTEST_MATCH, match + SHORTEST_MATCH, end);
-      // Within a long run the search took large steps, and has found the match late.
-      if (here - literals > SHORT_RUN) {
-        while (here > literals && match > PLAIN && load<u8>(here - 1) == load<u8>(match - 1)) {
-          here--;
-          match--;
+      const run = here - literals;
+      if (run <= SHORTEST_RUNS && out != PACKED) {
+        // Most runs: no branch for any of their lengths.
+        store<u8>(out - 2, load<u8>(out - 2) | <u32>run);
+        store<u32>(out, load<u32>(literals));
+        out += run;
+      } else {
+        // Within a long run the search took large steps, and has found the match late.
+        if (run > SHORT_RUN) {
+          while (here > literals && match > PLAIN && load<u8>(here - 1) == load<u8>(match - 1)) {
+            here--;
+            match--;
+          }
         }
+        out = putLiterals(out, literals, here - literals);
       }
-      out = putShortLiterals(out, literals, here - literals);
       out = putMatch(out, stop - here, here - match);
       here = stop;
       literals = here;
@@ -107,21 +117,11 @@ function matchEnd(here: usize, match: usize, end: usize): usize {
   return here;
 }
 
-/** Literals between two matches: mostly none to three, which cost no branch of their own. */
-// @ts-ignore: decorator
-@inline
-function putShortLiterals(out: usize, from: usize, length: usize): usize {
-  if (length > 3 || out == PACKED) return putLiterals(out, from, length);
-  store<u8>(out - 2, load<u8>(out - 2) | <u32>length);
-  store<u32>(out, load<u32>(from));
-  return out + length;
-}
-
 function putLiterals(out: usize, from: usize, length: usize): usize {
   if (length == 0) return out;
   if (out == PACKED && length <= FIRST_RUN_LENGTH) {
     store<u8>(out++, FIRST_RUN_BASE + <u32>length);
-  } else if (length <= 3) {
+  } else if (length <= SHORTEST_RUNS) {
     store<u8>(out - 2, load<u8>(out - 2) | <u32>length);
   } else if (length <= LITERAL_LENGTH) {
     store<u8>(out++, <u32>length - 3);

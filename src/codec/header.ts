@@ -29,25 +29,26 @@ export interface BlockFormat {
 
 /** Magic number, three versions, method, level, flags, mode, two halves of the time, length of the name, checksum. */
 const LEAST_BYTES = 38;
-/** Where the flags stand. */
-const FLAGS_AT = MAGIC.length + 8;
+const METHOD_AT = 15;
+const FLAGS_AT = 17;
 const CHECKSUM_BYTES = 4;
 
+/** By a DataView: the first call of each of Buffer's methods costs a tenth of a millisecond. */
 export function writeHeader({ mode, mtimeSeconds }: LzopHeader): Uint8Array {
-  const bytes = Buffer.alloc(LEAST_BYTES);
+  const bytes = new Uint8Array(LEAST_BYTES);
+  const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
-  let at = MAGIC.length;
-  at = bytes.writeUInt16BE(LZOP_VERSION, at);
-  at = bytes.writeUInt16BE(LIBRARY_VERSION, at);
-  at = bytes.writeUInt16BE(VERSION_NEEDED, at);
-  at = bytes.writeUInt8(METHOD, at);
-  at = bytes.writeUInt8(LEVEL, at);
-  at = bytes.writeUInt32BE(FLAG.plainAdler32 | FLAG.fromStdin | FLAG.toStdout | FLAG.unix, at);
-  at = bytes.writeUInt32BE(mode, at);
-  at = bytes.writeUInt32BE(mtimeSeconds % 2 ** 32, at);
-  at = bytes.writeUInt32BE(Math.floor(mtimeSeconds / 2 ** 32), at);
-  at = bytes.writeUInt8(0, at);
-  bytes.writeUInt32BE(adler32(bytes.subarray(MAGIC.length, at)), at);
+  view.setUint16(9, LZOP_VERSION);
+  view.setUint16(11, LIBRARY_VERSION);
+  view.setUint16(13, VERSION_NEEDED);
+  view.setUint8(METHOD_AT, METHOD);
+  view.setUint8(METHOD_AT + 1, LEVEL);
+  view.setUint32(FLAGS_AT, FLAG.plainAdler32 | FLAG.fromStdin | FLAG.toStdout | FLAG.unix);
+  view.setUint32(21, mode);
+  view.setUint32(25, mtimeSeconds);
+  view.setUint32(29, Math.floor(mtimeSeconds / 2 ** 32));
+  const checksumAt = LEAST_BYTES - CHECKSUM_BYTES;
+  view.setUint32(checksumAt, adler32(bytes.subarray(MAGIC.length, checksumAt)));
   return bytes;
 }
 
@@ -80,8 +81,8 @@ function checkForm(bytes: Buffer, flags: number): void {
   if (version < VERSION_NEEDED) throw unsupported(`made by lzop version 0x${version.toString(16)}`, 9);
   const needed = bytes.readUInt16BE(13);
   if (needed > LZOP_VERSION) throw unsupported(`needs lzop version 0x${needed.toString(16)}`, 13);
-  const method = bytes.readUInt8(15);
-  if (method === 0 || method > LAST_METHOD) throw unsupported(`method ${method}`, 15);
+  const method = bytes.readUInt8(METHOD_AT);
+  if (method === 0 || method > LAST_METHOD) throw unsupported(`method ${method}`, METHOD_AT);
   if (flags & FLAG.extraField) throw unsupported('a header with an extra field', FLAGS_AT);
   if (flags & FLAG.multipart) throw unsupported('an archive of several parts', FLAGS_AT);
   if (flags & FLAG.reserved) throw unsupported(`flags 0x${flags.toString(16)}`, FLAGS_AT);

@@ -2,7 +2,7 @@
  * The codec's WebAssembly module (`assembly/`), loaded when it is first used. There is one for each thread; every call
  * is synchronous and leaves nothing in the module's memory that a later call relies on, so all streams share it.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
 
@@ -33,8 +33,22 @@ export interface Lzo1x {
 let loaded: Lzo1x | undefined;
 
 export function lzo1x(): Lzo1x {
-  loaded ??= load(readFileSync(programFile('lzo1x.wasm')));
+  loaded ??= load(readModule(programFile('lzo1x.wasm')));
   return loaded;
+}
+
+/** More than the module has, which is as small as it is. */
+const MOST_MODULE_BYTES = 16 * 1024;
+
+/** By calls that a segment is read with anyway: the first `readFileSync` of a process costs 0.3 ms more. */
+function readModule(path: string): Uint8Array {
+  const file = openSync(path, 'r');
+  try {
+    const code = new Uint8Array(MOST_MODULE_BYTES);
+    return code.subarray(0, readSync(file, code));
+  } finally {
+    closeSync(file);
+  }
 }
 
 interface Exports {
