@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -12,6 +12,8 @@ import {
 import { poll } from '../../harness/poll.ts';
 import { type Cluster, openCluster } from '../../harness/postgres.ts';
 import { logEntries, runProgram, startProgram } from '../../harness/program.ts';
+import { NEWEST_POSTGRES } from '../../harness/staging.ts';
+import { TESTED_VERSIONS } from '../../harness/versions.ts';
 import { checkAccounts, createAccounts, startWriting } from '../../harness/write-load.ts';
 
 const clusters: Cluster[] = [];
@@ -20,9 +22,22 @@ afterEach(async () => {
   for (const cluster of clusters.splice(0)) await cluster.dispose();
 });
 
+/** One is enough where not all are asked for: the oldest and the newest are stopped as primaries in offline.test.ts. */
+const STOPPED_VERSIONS = TESTED_VERSIONS.length > 2 ? TESTED_VERSIONS : [NEWEST_POSTGRES];
+
+/** Files are small where the version lets us choose. */
+function sizes(version: number): { segmentMb?: number; settings: Record<string, string> } {
+  return version >= 11
+    ? { segmentMb: 1, settings: { min_wal_size: '2MB', max_wal_size: '16MB' } }
+    : { settings: {} };
+}
+
 /** A standby that streams from its primary. */
-async function withStandby(): Promise<ArchivedCluster & { readonly standby: Cluster }> {
-  const made = await createArchivedCluster({ segmentMb: 1, initdbArguments: ['-k'] });
+async function withStandby(
+  version: number = NEWEST_POSTGRES,
+): Promise<ArchivedCluster & { readonly standby: Cluster }> {
+  const { segmentMb, settings } = sizes(version);
+  const made = await createArchivedCluster({ version, segmentMb, initdbArguments: ['-k'] });
   const { cluster: primary, archive, environment } = made;
   clusters.push(primary);
   await primary.start();
@@ -33,47 +48,96 @@ async function withStandby(): Promise<ArchivedCluster & { readonly standby: Clus
   expect(first.status, first.stderr).toBe(0);
   const [name = ''] = backupNames(archive);
   const data = await unpackBackup(archive, name);
-  writeFileSync(join(data, 'standby.signal'), '');
+  const recovery = {
+    primary_conninfo: `host=${primary.socketDirectory} port=${primary.port} user=${primary.user}`,
+    restore_command: `/bin/false`,
+    recovery_target_timeline: 'latest',
+  };
+  if (version >= 12) writeFileSync(join(data, 'standby.signal'), '');
+  else writeFileSync(join(data, 'recovery.conf'), recoveryConf({ standby_mode: 'on', ...recovery }));
   const standby = await openCluster(data, {
-    settings: {
-      primary_conninfo: `host=${primary.socketDirectory} port=${primary.port} user=${primary.user}`,
-      restore_command: `/bin/false`,
-      hot_standby: 'on',
-      min_wal_size: '2MB',
-      max_wal_size: '16MB',
-    },
+    settings: { hot_standby: 'on', ...settings, ...(version >= 12 && recovery) },
   });
   clusters.push(standby);
   await standby.start();
   return { ...made, standby };
 }
 
+function recoveryConf(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = '${value}'\n`)
+    .join('');
+}
+
+async function promote(standby: Cluster): Promise<void> {
+  await standby.query('select pg_promote()');
+  await poll('the promotion', async () => (await standby.value('select pg_is_in_recovery()')) === 'f');
+}
+
 describe('a backup of a standby', () => {
-  it('is a backup of the cluster; the primary archives the WAL', async () => {
-    const { cluster: primary, standby, archive, environment } = await withStandby();
-    const load = startWriting(primary);
-    await primary.query('checkpoint');
-    const args = ['backup-push', '--fast-checkpoint', '-p', '2', standby.dataDirectory];
-    const own = { ...environment, ...standby.environment };
-    const pushed = await runProgram(args, { environment: own });
-    await load.stop();
-    expect(pushed.status, pushed.stderr).toBe(0);
-    const name = backupNames(archive).at(-1) ?? '';
-    expect((await readSentinel(archive, name)).own).toMatchObject({ fromStandby: true, damagedPageCount: 0 });
+  it.each(TESTED_VERSIONS)(
+    'of version %i is a backup of the cluster; the primary archives the WAL',
+    async (version) => {
+      const { cluster: primary, standby, archive, environment } = await withStandby(version);
+      const load = startWriting(primary);
+      await primary.query('checkpoint');
+      const args = ['backup-push', '--fast-checkpoint', '-p', '2', standby.dataDirectory];
+      const own = { ...environment, ...standby.environment };
+      const pushed = await runProgram(args, { environment: own });
+      await load.stop();
+      expect(pushed.status, pushed.stderr).toBe(0);
+      const name = backupNames(archive).at(-1) ?? '';
+      expect((await readSentinel(archive, name)).own).toMatchObject({
+        fromStandby: true,
+        damagedPageCount: 0,
+      });
 
-    // Without a checkpoint in between, a standby's next backup would be the very same.
-    await primary.query('select pg_switch_wal()');
-    const transfers = await checkAccounts(primary);
-    const again = await runProgram(args, { environment: own });
-    if (again.status !== 0) expect(again.stderr).toContain('the archive has this backup already');
+      // Without a checkpoint in between, a standby's next backup would be the very same.
+      await primary.query('select pg_switch_wal()');
+      const transfers = await checkAccounts(primary);
+      const again = await runProgram(args, { environment: own });
+      if (again.status !== 0) expect(again.stderr).toContain('the archive has this backup already');
 
-    await Promise.all([standby.stop(), primary.stop()]);
-    const data = await unpackBackup(archive, name);
-    rmSync(join(data, 'standby.signal'), { force: true });
-    const restored = await recover(data, archive, { min_wal_size: '2MB', max_wal_size: '16MB' });
-    clusters.push(restored);
-    expect(await checkAccounts(restored)).toBe(transfers);
-  });
+      await Promise.all([standby.stop(), primary.stop()]);
+      const restored = await recover(await unpackBackup(archive, name), archive, sizes(version).settings);
+      clusters.push(restored);
+      expect(await checkAccounts(restored)).toBe(transfers);
+    },
+  );
+
+  it.each(STOPPED_VERSIONS)(
+    'of version %i that is stopped needs no server, and says what WAL it needs',
+    async (version) => {
+      const { cluster: primary, standby, archive, environment } = await withStandby(version);
+      const load = startWriting(primary);
+      await poll('something to be written', () => load.transfers() > 100);
+      await primary.query('checkpoint');
+      await load.stop();
+      const lsn = await primary.value('select pg_current_wal_lsn()');
+      await poll(
+        'the standby to replay it',
+        async () => (await standby.value(`select pg_last_wal_replay_lsn() >= '${lsn}'`)) === 't',
+      );
+      await standby.stop();
+      const { WALE_FILE_PREFIX = '' } = environment;
+      const { status, stderr } = await runProgram(['backup-push', '--while-offline', standby.dataDirectory], {
+        environment: { WALE_FILE_PREFIX },
+      });
+      expect(status, stderr).toBe(0);
+      const name = backupNames(archive).at(-1) ?? '';
+      expect((await readSentinel(archive, name)).own).toMatchObject({ fromStandby: true, offline: true });
+      expect(stderr).toContain(
+        `It needs segment${stderr.includes('segments ') ? 's' : ''} ${name.slice(5, 29)}`,
+      );
+
+      await primary.query('select pg_switch_wal()');
+      const transfers = await checkAccounts(primary);
+      await primary.stop();
+      const restored = await recover(await unpackBackup(archive, name), archive, sizes(version).settings);
+      clusters.push(restored);
+      expect(await checkAccounts(restored)).toBe(transfers);
+    },
+  );
 
   it('fails when the standby is promoted in the middle', async () => {
     const { cluster: primary, standby, archive, environment } = await withStandby();
@@ -96,6 +160,38 @@ describe('a backup of a standby', () => {
         .map(({ message, detail }) => `${message}: ${detail}`)
         .join('\n'),
     ).toMatch(/promoted/);
+    expect(backupNames(archive)).toEqual(before);
+  });
+
+  it('fails when the standby follows its primary to another timeline in the middle', async () => {
+    const { cluster: primary, standby, archive, environment } = await withStandby();
+    await primary.query('insert into transfer (amount) values (1); checkpoint');
+    const slow = ['--fast-checkpoint', '--cluster-read-rate-limit', '2000000'];
+    const before = backupNames(archive);
+    const running = startProgram(['backup-push', ...slow, standby.dataDirectory], {
+      environment: { ...environment, ...standby.environment },
+    });
+    await poll('the backup to start', () => running.stderr().includes('the backup has started'));
+    await primary.stop();
+    writeFileSync(join(primary.dataDirectory, 'standby.signal'), '');
+    await primary.start();
+    await promote(primary);
+    await primary.query('create table of_timeline_two (id int); checkpoint');
+    await poll(
+      'the standby to follow',
+      async () => (await standby.value("select to_regclass('of_timeline_two') is not null")) === 't',
+    );
+    await standby.query('checkpoint');
+    expect(running.child.exitCode, 'the backup was over before').toBeNull();
+    const { status, stderr } = await running.finished;
+    expect(status).toBe(1);
+    expect(logEntries(stderr)).toContainEqual(
+      expect.objectContaining({
+        level: 'ERROR',
+        message: 'the server changed its timeline during the backup',
+        detail: 'The backup started on timeline 1; now it is 2.',
+      }),
+    );
     expect(backupNames(archive)).toEqual(before);
   });
 
