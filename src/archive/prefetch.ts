@@ -122,9 +122,12 @@ export class Spool {
     rmSync(this.pathOf(name), { force: true });
   }
 
-  /** Removes every other segment, whole or in the making. */
+  /**
+   * Removes every other segment. First those in the making: the other way round one could be finished in between, and
+   * stay.
+   */
   keepOnly(names: readonly string[]): void {
-    for (const folder of [this.folder, join(this.folder, 'running')]) {
+    for (const folder of [join(this.folder, 'running'), this.folder]) {
       for (const entry of entries(folder)) {
         const abandoned = /^(?:claim|child)\.(\d+)$/.exec(entry)?.[1];
         const stale = abandoned === undefined ? walFileKind(entry) === 'segment' : !isAlive(abandoned);

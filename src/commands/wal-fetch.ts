@@ -71,7 +71,7 @@ async function fetchSegment(
   const spool = openSpool(folder, name, task);
   if (spool === undefined) return fetchDirectly(name, path, task);
   const size = (await promote(spool, name, path, task)) ?? (await fetchAlone(spool, name, path, task));
-  if (size !== undefined) await lookAhead(spool, folder, followingSegments(name, count, size), task.log);
+  if (size !== undefined) await lookAhead(spool, folder, followingSegments(name, count, size), task);
   return size;
 }
 
@@ -88,11 +88,16 @@ function openSpool(folder: string, name: string, { context, log }: Task): Spool 
   }
 }
 
-async function lookAhead(spool: Spool, folder: string, wanted: readonly string[], log: Log): Promise<void> {
+async function lookAhead(
+  spool: Spool,
+  folder: string,
+  wanted: readonly string[],
+  { context, log }: Task,
+): Promise<void> {
   try {
     spool.keepOnly(wanted);
     const { fetchAhead } = await import('../wal/fetch-ahead.ts');
-    await fetchAhead(spool, folder, wanted);
+    await fetchAhead(spool, folder, wanted, context.settings.options);
   } catch (error) {
     log.warning('prefetch does not work', { detail: String(error) });
   }

@@ -17,7 +17,7 @@ export function checkOwnSystem(name: string, head: Uint8Array, dataDirectory: st
   if (own === undefined || own.equals(head.subarray(IN_PAGE, IN_PAGE + IDENTIFIER_BYTES))) return;
   throw new DataError(`the WAL segment ${name} belongs to another database system`, {
     detail: `Its system identifier is ${readWalPage(head)?.systemIdentifier}, that of the data directory is ${asText(own)}.`,
-    hint: 'Is this the archive of another server, or do two servers archive to one prefix?',
+    hint: 'Is this the archive of another server, or do two servers archive to one prefix? Where a server was upgraded (pg_upgrade) under the same prefix, the WAL of the old one ends here: set a recovery target, or WALE_FETCH_ERROR_EXIT=1 for this recovery.',
   });
 }
 

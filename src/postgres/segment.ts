@@ -4,7 +4,7 @@
  */
 
 export const MIN_SEGMENT_BYTES = 1024 * 1024;
-const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
+export const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 
 const LOG_BYTES = 0x1_0000_0000n;

@@ -10,9 +10,18 @@ import * as fs from './file-system.ts';
 
 /** Throws StoreError when nothing at all is in the tree that the key belongs to, or no archive under the storage prefix. */
 export async function confirmAbsence(base: string, key: string): Promise<void> {
+  if (await fs.isLink(`${base}/${key}`)) throw leadsNowhere(`${base}/${key}`);
   const slash = key.indexOf('/');
   if (slash !== -1 && (await isTree(`${base}/${key.slice(0, slash)}`))) return;
   await confirmArchive(base || '/');
+}
+
+function leadsNowhere(path: string): StoreError {
+  return new StoreError('an object of the archive is a link that leads nowhere', {
+    detail: `The path is "${path}".`,
+    hint: 'Check that the file system is mounted to which it leads.',
+    transient: false,
+  });
 }
 
 /** False when there is no such folder: the archive does not have the tree. */

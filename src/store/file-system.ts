@@ -54,7 +54,7 @@ export async function isLink(path: string): Promise<boolean> {
   try {
     return (await result<Stats>((callback) => statLink(path, callback))).isSymbolicLink();
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
     throw error;
   }
 }

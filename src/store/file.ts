@@ -209,7 +209,10 @@ async function found(
   const stat = await handle.stat();
   if (!stat.isFile()) {
     await handle.close();
-    return undefined;
+    throw new StoreError('what is in the place of an object is no file', {
+      detail: `The path is "${path}".`,
+      transient: false,
+    });
   }
   return { key, size: stat.size, modified: stat.mtime, body: read(handle, path, stat.size, signal) };
 }

@@ -5,10 +5,11 @@ import { LzopDecoder } from '../codec/decoder.ts';
 import { decryptIfEncrypted } from '../crypt/gpg.ts';
 import { DataError, StoreError, UserError } from '../errors.ts';
 import { checkOwnSystem } from '../postgres/own-system.ts';
-import { walFileKind } from '../postgres/segment.ts';
-import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
+import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, walFileKind } from '../postgres/segment.ts';
+import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { FoundObject, Store } from '../store/store.ts';
 import { SyncedFile } from './synced-file.ts';
+import { checkText, MAX_TEXT_BYTES } from './wal-file.ts';
 
 export interface Source {
   readonly store: Store;
@@ -47,12 +48,8 @@ function canHelpToAskAgain(error: unknown): boolean {
 async function write(object: FoundObject, name: string, path: string, source: Source): Promise<number> {
   const file = open(path);
   try {
-    const { size, head } = await decodeInto(file, object, source);
-    const kind = walFileKind(name);
-    if (kind === 'segment' || kind === 'partial') {
-      checkSegment(name, size, head);
-      if (source.dataDirectory !== undefined) checkOwnSystem(name, head, source.dataDirectory);
-    }
+    const { size, head } = await decodeInto(file, name, object, source);
+    checkWhole(name, size, head);
     await file.finish();
     return size;
   } catch (error) {
@@ -63,21 +60,55 @@ async function write(object: FoundObject, name: string, path: string, source: So
   }
 }
 
-async function decodeInto(file: SyncedFile, object: FoundObject, { signal, progress }: Source) {
+async function decodeInto(file: SyncedFile, name: string, object: FoundObject, source: Source) {
   const decoder = new LzopDecoder();
   let size = 0;
+  let most = 0;
   let head: Uint8Array = new Uint8Array();
-  for await (const chunk of decryptIfEncrypted(object.body, { signal })) {
-    progress?.();
+  for await (const chunk of decryptIfEncrypted(object.body, { signal: source.signal })) {
+    source.progress?.();
     for (const plain of decoder.pushViews(chunk)) {
-      if (size === 0) head = plain.slice(0, SEGMENT_HEAD_BYTES);
+      if (size === 0) {
+        head = plain.slice(0, SEGMENT_HEAD_BYTES);
+        most = checkStart(name, plain, source.dataDirectory);
+      }
+      size += plain.length;
+      if (size > most) throw tooLong(name, most);
       // The view is valid only until the codec is used again.
       file.write(plain);
-      size += plain.length;
     }
   }
   decoder.end();
   return { size, head };
+}
+
+function checkWhole(name: string, size: number, head: Uint8Array): void {
+  const kind = walFileKind(name);
+  if (kind === 'segment' || kind === 'partial') checkSegment(name, size, head);
+  else if (kind !== 'other') checkText(name, size, head);
+}
+
+/**
+ * What an object begins with tells whether it is the file, and how many bytes it may have at most: a few kilobytes of
+ * lzop can fill any disk. Throws DataError.
+ */
+function checkStart(name: string, start: Uint8Array, dataDirectory: string | undefined): number {
+  const kind = walFileKind(name);
+  if (kind === 'history' || kind === 'backup') {
+    checkText(name, start.length, start);
+    return MAX_TEXT_BYTES;
+  }
+  if (kind === 'other') return MAX_SEGMENT_BYTES;
+  const bytes = readWalPage(start)?.segmentBytes ?? MIN_SEGMENT_BYTES;
+  checkSegment(name, bytes, start);
+  if (dataDirectory !== undefined) checkOwnSystem(name, start, dataDirectory);
+  return bytes;
+}
+
+function tooLong(name: string, most: number): DataError {
+  return new DataError(`the object is longer than ${name} can be`, {
+    detail: `It has more than ${most} bytes.`,
+  });
 }
 
 function open(path: string): SyncedFile {

@@ -19,7 +19,7 @@ export interface WalFile {
 }
 
 /** Timeline histories and backup labels are a few lines. */
-const MAX_TEXT_BYTES = 1024 * 1024;
+export const MAX_TEXT_BYTES = 1024 * 1024;
 
 /** Throws UserError when there is no such file, or it is not one that PostgreSQL archives. */
 export function statWalFile(path: string): WalFile {
@@ -88,7 +88,8 @@ export class OpenWalFile {
   }
 }
 
-function checkText(name: string, size: number, start: Uint8Array): void {
+/** Histories and backup labels; `start`: what the file begins with. Throws DataError. */
+export function checkText(name: string, size: number, start: Uint8Array): void {
   if (size === 0) throw new DataError(`${name} is empty`);
   if (size > MAX_TEXT_BYTES || start.includes(0)) {
     throw new DataError(`${name} is not a text file`, {

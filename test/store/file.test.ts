@@ -114,8 +114,14 @@ describe('file store', () => {
 
   it('does not take a folder for an object', async () => {
     mkdirSync(`${root}/wal_005/x.lzo`, { recursive: true });
-    expect(await store.get(walKey('x'), call)).toBeUndefined();
     expect(await store.head(walKey('x'), call)).toBeUndefined();
+    await expect(store.get(walKey('x'), call)).rejects.toThrow('is no file');
+  });
+
+  it('does not take a link that leads nowhere for an object that is not there', async () => {
+    mkdirSync(`${root}/wal_005`);
+    symlinkSync(`${root}/gone/x.lzo`, `${root}/wal_005/x.lzo`);
+    await expect(store.get(walKey('x'), call)).rejects.toThrow('a link that leads nowhere');
   });
 
   it('refuses keys that lead out of the prefix', async () => {

@@ -81,6 +81,19 @@ describe('wal-fetch of a segment', () => {
     expect(beyond.stderr).toContain('the directory of the storage prefix is not there');
   });
 
+  it('has them fetched from the archive that is meant, wherever its option stands', async () => {
+    const elsewhere = join(folder, 'elsewhere');
+    mkdirSync(join(elsewhere, 'wal_005'), { recursive: true });
+    const words = [
+      ...['wal-fetch', '-p', '3', FIRST, 'pg_wal/RECOVERYXLOG'],
+      ...['--terse', `--file-prefix=file://localhost${archive}`],
+    ];
+    const environment = { WALE_FILE_PREFIX: `file://localhost${elsewhere}` };
+    expect((await runProgram(words, { cwd: folder, environment })).status).toBe(0);
+    await poll('the spool to be full', () => spooled().length === 3 && resting());
+    expect(spooled()).toEqual(NAMES.slice(1, 4));
+  });
+
   it('keeps the spool full as it is used up, and empties it where recovery jumps', async () => {
     await fetch(FIRST, '-p', '4');
     for (let at = 1; at < 12; at += 1) {
