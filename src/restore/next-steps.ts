@@ -1,5 +1,5 @@
 /** What is left to do after a restore, for the person who does it. */
-import { lstat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recoversBySignalFile, resumeFunction } from '../postgres/version.ts';
 import { shellWord } from '../text/shell.ts';
@@ -29,6 +29,7 @@ export async function nextSteps(restored: NextSteps): Promise<string> {
   const steps = [
     await configurationStep(restored),
     archivingStep(autoConf),
+    await inPlaceStep(restored),
     ...(restored.written === undefined
       ? await recoverySteps(restored, autoConf)
       : [writtenStep(restored, restored.written)]),
@@ -52,6 +53,14 @@ function archivingStep(autoConf: string): string | undefined {
   return `Check postgresql.auto.conf: it came with the backup and sets ${names.join(', ')}. A copy beside the source must not archive into the source's prefix.`;
 }
 
+/** PostgreSQL does not end a recovery where such folders lie and it was not told of them. */
+async function inPlaceStep({ directory }: NextSteps): Promise<string | undefined> {
+  const entries = await ifThere(() => readdir(join(directory, 'pg_tblspc'), { withFileTypes: true }));
+  const folders = (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  if (folders.length === 0) return undefined;
+  return `Put allow_in_place_tablespaces = on into postgresql.conf: ${folders.join(', ')} in pg_tblspc are tablespaces inside of the data directory, as they were on the source.`;
+}
+
 async function recoverySteps(restored: NextSteps, autoConf: string): Promise<readonly string[]> {
   const { directory, version, restoreCommand } = restored;
   const lines = settingLines([['restore_command', restoreCommand]]).trimEnd();
@@ -66,7 +75,7 @@ async function recoverySteps(restored: NextSteps, autoConf: string): Promise<rea
       : [`Check postgresql.auto.conf: it came with the backup and sets ${old.join(', ')}.`]),
     ...(signals.length === 0
       ? []
-      : [`Check ${signals.join(' and ')}, which came with the backup: standby.signal makes it a standby.`]),
+      : [`Check ${signals.join(' and ')}, already there: standby.signal makes the server a standby.`]),
     `Put into postgresql.conf (or run again with --recovery-conf):\n   ${lines}`,
     `Make the server recover: touch ${shellWord(join(directory, 'recovery.signal'))}`,
   ];

@@ -108,7 +108,11 @@ describe('a restore', () => {
     'yields the members, pg_control and no marker (own facts: %s)',
     async (own) => {
       await threeParts(own);
-      const { printed } = await fetch();
+      const { printed, records } = await fetch();
+      expect(records.at(-1)).toMatchObject({
+        message: 'completed the restore',
+        detail: expect.stringMatching(/^Restored "base_\w+": 1\.4 MB in .+ \(.+\/s\)\.$/),
+      });
       expect(readFileSync(join(data, 'global/pg_control')).equals(controlFile())).toBe(true);
       expect(readFileSync(join(data, 'base/2')).equals(seededBytes(700_000, 2))).toBe(true);
       expect(readdirSync(data).sort()).toEqual([
@@ -284,10 +288,13 @@ describe('before a byte is written', () => {
     expect(existsSync(data)).toBe(false);
   });
 
-  it('there is room on each file system for what goes there, as far as the sentinel tells', async () => {
+  it('there is room on each file system for what goes there, as far as the sentinel tells', async ({
+    skip,
+  }) => {
     const memory = '/dev/shm';
     const [here, there] = [statfsSync(scratch), existsSync(memory) ? statfsSync(memory) : undefined];
-    if (there === undefined || statSync(memory).dev === statSync(scratch).dev) return;
+    if (there === undefined || statSync(memory).dev === statSync(scratch).dev)
+      return skip('there is no second file system');
     const place = mkdtempSync(join(memory, 'wale-test-'));
     try {
       const oid = '16384';
@@ -297,7 +304,7 @@ describe('before a byte is written', () => {
         tablespaces: new Map([[oid, '/source/one']]),
         expandedSizeBytes: free + 2 ** 20,
       };
-      if (here.bavail * here.bsize < 2 * free) return;
+      if (here.bavail * here.bsize < 2 * free) return skip('the second file system is not the smaller one');
       await storeBackup(store, { ...recipe, own: { tablespaceBytes: new Map([[oid, free + 2 ** 20]]) } });
       const tablespace = [`${oid}=${join(place, 'one')}`];
       await expect(fetch({ tablespace, dryRun: true })).rejects.toMatchObject({

@@ -83,8 +83,16 @@ describe('what is left to do', () => {
     const text = await steps({});
     expect(text).toContain('sets archive_mode, archive_command. A copy beside the source must not archive');
     expect(text).toContain('it came with the backup and sets restore_command.');
-    expect(text).toContain('Check standby.signal, which came with the backup');
+    expect(text).toContain('Check standby.signal, already there');
     expect(await steps({ written: [] })).toContain('sets archive_mode, archive_command');
+  });
+
+  it('tells what the server needs for tablespaces inside of the data directory', async () => {
+    mkdirSync(join(directory, 'pg_tblspc', '16385'), { recursive: true });
+    symlinkSync('/elsewhere', join(directory, 'pg_tblspc', '16384'));
+    expect(await steps({})).toContain(
+      'Put allow_in_place_tablespaces = on into postgresql.conf: 16385 in pg_',
+    );
   });
 
   it('does not read what a link in the backup leads to', async () => {
