@@ -10,6 +10,9 @@ import { createScratch } from '../harness/scratch.ts';
 
 const GOLDEN = new URL('../../fixtures/golden/seg1/archive/', import.meta.url).pathname;
 
+/** Made with the options that its README names. */
+const LZOP_FILES = new URL('../../fixtures/lzop/', import.meta.url).pathname;
+
 /** Every way to write a file that lzop has. */
 const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((level) => `-${level}`);
 const CHECKSUMS = [[], ['-F'], ['-CC'], ['--crc32'], ['--crc32', '-CC'], ['-F', '-CC']];
@@ -83,6 +86,29 @@ describe.skipIf(!hasLzop)('what lzop writes is read', () => {
   test.each(FILTERS)('with %s', (filter) => {
     expect(decompress(lzop(['-c', filter], plain)).equals(plain)).toBe(true);
     expect(decompress(lzop(['-c', filter, '-9', '--crc32'], plain)).equals(plain)).toBe(true);
+  });
+});
+
+describe('a file of lzop is read, wherever the tests run:', () => {
+  const data = Buffer.concat([words(3000, 1), noise(300, 2), zeros(700), words(500, 3)]);
+
+  test.each([
+    ['level-1.lzo', 2, 0x0300000d],
+    ['level-5.lzo', 1, 0x0300000d],
+    ['level-7.lzo', 3, 0x0300000d],
+    ['level-9.lzo', 3, 0x0300000d],
+    ['no-checksum.lzo', 1, 0x0300000c],
+    ['adler32-both.lzo', 1, 0x0300000f],
+    ['crc32-both.lzo', 3, 0x0300130c],
+    ['filter-3.lzo', 1, 0x0300080d],
+    ['named.lzo', 1, 0x03000009],
+    ['stored.lzo', 1, 0x0300000d],
+  ])('%s, of method %i and flags %i', (name, method, flags) => {
+    const packed = readFileSync(join(LZOP_FILES, name));
+    expect([packed.readUInt8(15), packed.readUInt32BE(17)]).toEqual([method, flags]);
+    const plain = name === 'stored.lzo' ? noise(500, 4) : data;
+    expect(decompress(packed).equals(plain)).toBe(true);
+    expect(decompress(packed, 7).equals(plain)).toBe(true);
   });
 });
 
