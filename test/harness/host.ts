@@ -70,7 +70,7 @@ class ShellHost implements Host {
       'etc/systemd/system',
       'etc/cron.d',
       'srv',
-      'var/log',
+      'var/log/postgresql',
       'run/wal-e',
       'home',
     ])
@@ -117,7 +117,7 @@ class ShellHost implements Host {
     const settings = { ...SETTINGS, unix_socket_directories: join(this.folder, 'run') };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`);
     appendFileSync(join(this.path(data), 'postgresql.conf'), lines.join(''));
-    await this.#must(`pg_ctl -D ${data} -l /var/log/server.log -w start >/dev/null`);
+    await this.#must(`pg_ctl -D ${data} -l /var/log/postgresql/server.log -w start >/dev/null`);
   }
 
   async dispose(): Promise<void> {
@@ -153,6 +153,7 @@ class ShellHost implements Host {
     });
     addScript(bin, 'psql', `exec node ${bin}/psql.mjs "$@"`);
     addScript(bin, 'envdir', ENVDIR);
+    addScript(bin, 'install', INSTALL);
     addSchedulers(this.folder);
     addScript(bin, 'prepare-archive', prepareArchive(this.folder));
     addScript(bin, 'wait-archived', waitArchived(this.folder));
@@ -209,6 +210,10 @@ for f in "$d"/*; do
 done
 exec "$@"`;
 
+/** The pages do it as root, for the server's user; here that user does it for himself. */
+const INSTALL = `case $1 in -d) exec /usr/bin/install $(printf '%s ' "$@" | sed 's/-[og] postgres//g') ;; esac
+exit 1`;
+
 /** What quick-start.md sets up, for the pages that begin where it ended: archiving, and a first base backup. */
 function prepareArchive(folder: string): string {
   return `set -e
@@ -220,7 +225,7 @@ wal_level = replica
 archive_mode = on
 archive_command = 'envdir ${folder}/etc/wal-e.d/env wal-e wal-push %p'
 END
-pg_ctl -D $data -l ${folder}/var/log/server.log -w restart >/dev/null
+pg_ctl -D $data -l ${folder}/var/log/postgresql/server.log -w restart >/dev/null
 psql -qc 'CREATE TABLE orders (id int PRIMARY KEY, note text)' -c "INSERT INTO orders SELECT n, 'before' FROM generate_series(1, 1000) n" >/dev/null
 wal-e --envdir ${folder}/etc/wal-e.d/env --terse backup-push --fast-checkpoint $data`;
 }

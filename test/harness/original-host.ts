@@ -42,7 +42,7 @@ END
 echo 'local all all trust' > ${servers}/main/pg_hba.conf
 : > ${servers}/main/pg_ident.conf
 : > ${servers}/main/standby.signal
-pg_ctl -D ${servers}/main -l ${folder}/var/log/server.log -w start >/dev/null
+pg_ctl -D ${servers}/main -l ${folder}/var/log/postgresql/server.log -w start >/dev/null
 until psql -Atc "SELECT pg_last_wal_replay_lsn() >= '${END}'" | grep -q t; do sleep 0.1; done
 pg_ctl -D ${servers}/main -w stop >/dev/null
 cp -r ${servers}/main ${servers}/standby
@@ -59,8 +59,8 @@ port = 5434
 archive_mode = on
 archive_command = 'envdir ${folder}/etc/wal-e.d/env wal-e wal-push %p'
 END
-pg_ctl -D ${servers}/main -l ${folder}/var/log/server.log -w start >/dev/null
-pg_ctl -D ${servers}/standby -l ${folder}/var/log/standby.log -w start >/dev/null`;
+pg_ctl -D ${servers}/main -l ${folder}/var/log/postgresql/server.log -w start >/dev/null
+pg_ctl -D ${servers}/standby -l ${folder}/var/log/postgresql/standby.log -w start >/dev/null`;
 }
 
 /** The primary's own, as the README of the golden archive has them. */

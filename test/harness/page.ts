@@ -44,7 +44,7 @@ async function follow(on: Host, page: string, command: DocumentedCommand): Promi
 }
 
 export function serverLogs(on: Host): string {
-  const folder = join(on.folder, 'var/log');
+  const folder = join(on.folder, 'var/log/postgresql');
   const tail = (name: string) => readFileSync(join(folder, name), 'utf8').split('\n').slice(-40).join('\n');
   return readdirSync(folder)
     .map((name) => `--- ${name}\n${tail(name)}`)

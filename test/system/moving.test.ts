@@ -53,7 +53,7 @@ describe.runIf(hasLzop)('an archive that WAL-E began', () => {
     await must(`${WALE} backup-fetch --recovery-conf --tablespace 16384=/srv/restored_ts ${data} ${backup}`);
     await must(`cp ${SERVERS}/main/{postgresql,pg_hba,pg_ident}.conf ${data}/ && mkdir /srv/restored-socket`);
     const options = '-c port=5433 -c unix_socket_directories=/srv/restored-socket -c archive_mode=off';
-    await must(`pg_ctl -D ${data} -l /var/log/restored.log -w start -o "${options}"`);
+    await must(`pg_ctl -D ${data} -l /var/log/postgresql/restored.log -w start -o "${options}"`);
     await must(`until ${ask} 'SELECT pg_is_in_recovery()' | grep -q f; do sleep 0.1; done`);
     const answers = [];
     for (const query of queries) answers.push((await must(`${ask} "${query}"`)).trim());
@@ -67,7 +67,7 @@ describe.runIf(hasLzop)('an archive that WAL-E began', () => {
     const [golden, ours, ...more] = await backups();
     expect([golden, ours, more]).toEqual([GOLDEN, expect.stringMatching(/^base_00000002/), []]);
     // Its restore_command was changed by a reload: from then on the lines are this program's.
-    expect(await must('cat /var/log/standby.log')).toMatch(/MSG: complete wal restore\n/);
+    expect(await must('cat /var/log/postgresql/standby.log')).toMatch(/MSG: complete wal restore\n/);
   });
 
   test('a failover to the standby goes on in the same archive, on timeline 3', async () => {
