@@ -80,7 +80,7 @@ describe('a sentinel', () => {
     expect(parseSentinel(writeSentinel(sentinel))).toEqual(sentinel);
   });
 
-  it('needs neither spec nor our facts, and fields that nobody knows do not disturb', () => {
+  it('[arc-15] needs neither spec nor our facts, and fields that nobody knows do not disturb', () => {
     const { spec: _spec, [OWN_KEY]: _own, ...rest } = fields();
     const read = parseSentinel(JSON.stringify({ ...rest, UserData: { a: [1] } }));
     expect(read.spec).toBeUndefined();

@@ -168,16 +168,19 @@ describe('a file in motion', () => {
     },
   );
 
-  it.each([undefined, PAGES])('that shrinks while it is read is filled up with zeros (%o)', async (pages) => {
-    const content = Buffer.alloc(600 * 1024);
-    const packed = await pack([member('base/5/1', content), member('next', Buffer.from('next'))], {
-      pages,
-      read: () => truncateSync(pathOf('base/5/1'), 100 * 1024),
-    });
-    expect(same(packed.files.get('base/5/1'), content)).toBe(true);
-    expect(packed.files.get('next')?.toString()).toBe('next');
-    expect(packed).toMatchObject({ shortened: 1, unsoundPageCount: 0 });
-  });
+  it.each([undefined, PAGES])(
+    '[bpush-19] that shrinks while it is read is filled up with zeros (%o)',
+    async (pages) => {
+      const content = Buffer.alloc(600 * 1024);
+      const packed = await pack([member('base/5/1', content), member('next', Buffer.from('next'))], {
+        pages,
+        read: () => truncateSync(pathOf('base/5/1'), 100 * 1024),
+      });
+      expect(same(packed.files.get('base/5/1'), content)).toBe(true);
+      expect(packed.files.get('next')?.toString()).toBe('next');
+      expect(packed).toMatchObject({ shortened: 1, unsoundPageCount: 0 });
+    },
+  );
 
   it('is told from an I/O error, which ends the part and names the file', () => {
     symlinkSync(pathOf('loop'), pathOf('loop'));

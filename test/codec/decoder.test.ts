@@ -35,7 +35,7 @@ describe.skipIf(!hasLzop)('what lzop writes is read', () => {
     }
   });
 
-  test('at every level with the method of that level: LZO1X-1(15), LZO1X-1 and LZO1X-999', () => {
+  test('[arc-16] at every level with the method of that level: LZO1X-1(15), LZO1X-1 and LZO1X-999', () => {
     const methods = LEVELS.map((level) => lzop(['-c', level], plain).readUInt8(15));
     expect(methods).toEqual([2, 1, 1, 1, 1, 1, 3, 3, 3]);
   });
@@ -61,7 +61,7 @@ describe.skipIf(!hasLzop)('what lzop writes is read', () => {
     }
   });
 
-  test('but several files at once are refused, marked as parts of one or one behind the other', () => {
+  test('[arc-17] but several files at once are refused, marked as parts of one or one behind the other', () => {
     const folder = createScratch();
     for (const name of ['a', 'b']) writeFileSync(join(folder, name), name);
     const { stdout } = spawnSync('lzop', ['-c', 'a', 'b'], { cwd: folder });

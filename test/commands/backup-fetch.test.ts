@@ -474,7 +474,7 @@ describe('a damaged part', () => {
     };
   };
 
-  it.each(['flipped', 'cut', 'swapped'])('is fetched again when it is %s', async (kind) => {
+  it.each(['flipped', 'cut', 'swapped'])('[bfetch-14] is fetched again when it is %s', async (kind) => {
     const { parts } = await threeParts();
     const whole = parts[1] ?? Buffer.alloc(0);
     const flipped = Buffer.from(whole);

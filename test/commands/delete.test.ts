@@ -306,7 +306,7 @@ describe('delete refuses, and deletes nothing:', () => {
   it('an age that is none', () =>
     refuses(plain(), retain(1, { orphansOlderThan: 'old' }), 'argument --orphans-older-than'));
 
-  it('a name that matches nothing', () =>
+  it('[del-17] a name that matches nothing', () =>
     refuses(plain(), olderThan(name(11)), 'no backup or WAL segment matches'));
 
   it('a name that matches several', () =>
@@ -484,7 +484,7 @@ describe('a backup without a sentinel', () => {
     expect(archive.store.uploads).toHaveLength(1);
   });
 
-  it('that is old goes when it falls before what is kept, and stays when not', async () => {
+  it('[del-19] that is old goes when it falls before what is kept, and stays when not', async () => {
     const archive = plain();
     archive.backup({ start: 12, complete: false, at: NOW - 8 * DAY });
     archive.backup({ start: 35, complete: false, at: NOW - 8 * DAY });

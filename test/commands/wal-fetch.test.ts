@@ -287,7 +287,7 @@ describe('a failure is never taken for a missing file', () => {
     expect(await run(FIRST, { from: failing(error) }).status).toBe(143);
   });
 
-  it('is asked again when the store says that it may help', async () => {
+  it('[wfetch-19] is asked again when the store says that it may help', async () => {
     await putSegments([FIRST]);
     let calls = 0;
     const flaky: Store = {
@@ -306,7 +306,7 @@ describe('a failure is never taken for a missing file', () => {
     expect(await run(name).status).toBe(2);
   });
 
-  it('and neither is a destination without a folder', async () => {
+  it('[wfetch-15] and neither is a destination without a folder', async () => {
     rmSync(pgWal, { recursive: true });
     await putSegments([FIRST]);
     expect(await run(FIRST).status).toBe(2);
@@ -479,14 +479,14 @@ describe('prefetch', () => {
     expect([spool.hasLiveChild(), spool.isEnd(FIRST)]).toEqual([false, false]);
   });
 
-  it('is cleared of what is not wanted any more', async () => {
+  it('[wfetch-16] is cleared of what is not wanted any more', async () => {
     await putSegments(names);
     await ahead(FIRST, 4);
     await run(names[9] ?? '', { prefetch: 4 }).status;
     expect(spooled()).toEqual([]);
   });
 
-  it('waits for a segment that another process is fetching while it grows', async () => {
+  it('[wfetch-17] waits for a segment that another process is fetching while it grows', async () => {
     await putSegments([FIRST]);
     const spool = new Spool(pgWal, store.url);
     spool.make();

@@ -332,7 +332,7 @@ describe('neighbours', () => {
     expect(archivedNames()).toContain(`${FIRST}.lzo`);
   });
 
-  it('are segments only', async () => {
+  it('[wpush-14] are segments only', async () => {
     addReady([FIRST]);
     for (const name of ['00000002.history', `${FIRST}.00000028.backup`, `${others[0]}.partial`]) {
       writeFileSync(join(pgWal, name), 'text');

@@ -25,7 +25,7 @@ const SUITE = 'test/system/conformance.test.ts';
 /** Ids in the titles of a file's tests. */
 function titled(file: string): Set<string> {
   const source = existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : '';
-  const titles = [...source.matchAll(/\b(?:it|test)\b[^\n]*?\(\s*(['"`])(\[.*?)\1,/gs)];
+  const titles = [...source.matchAll(/(?:\b(?:it|test)\b[^\n]*?|^ *\]\))\(\s*(['"`])(\[.*?)\1,/gms)];
   return new Set(titles.flatMap(([, , title = '']) => [...title.matchAll(/\[([a-z]+-\d+)\]/g)].map(idOf)));
 }
 

@@ -22,7 +22,7 @@ const TEXT =
 describe('a record in syslog', () => {
   const options = { facility: 'local3', format: 'text', path: undefined } as const;
 
-  it('is one line with its priority: logger sends line by line', () => {
+  it('[log-9] is one line with its priority: logger sends line by line', () => {
     expect(syslogLine(record, options)).toBe(`<${19 * 8 + 3}>${TEXT}\n`);
     expect(syslogLine({ ...record, level: 'INFO' }, options)).toContain(`<${19 * 8 + 6}>`);
     expect(syslogLine(record, { ...options, format: 'json' })).toMatch(/^<155>\{.*\}\n$/);

@@ -47,7 +47,7 @@ it.each([
   expect(() => parse(spec)).toThrow(UserError);
 });
 
-it('is refused when it is not JSON, or not there', async () => {
+it('[bfetch-12] is refused when it is not JSON, or not there', async () => {
   expect(() => parseRestoreSpec('{', source, '/new/data')).toThrow(UserError);
   await expect(readRestoreSpec('/nonexistent/spec.json', source, '/new/data')).rejects.toMatchObject({
     exitStatus: 1,

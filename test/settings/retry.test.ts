@@ -9,7 +9,7 @@ describe('WALE_RETRIES', () => {
     ['1', 1],
     ['0', Number.POSITIVE_INFINITY],
     ['-1', Number.POSITIVE_INFINITY],
-  ])('%s: %s attempts, as in the original', (text, attempts) => {
+  ])('[env-25] %s: %s attempts, as in the original', (text, attempts) => {
     expect(readRetrySettings({ WALE_RETRIES: text }).attempts).toBe(attempts);
   });
 

@@ -127,7 +127,7 @@ describe('the region', () => {
     expect(read({ AWS_DEFAULT_REGION: 'eu-west-1', AWS_REGION: 'eu-central-1' }).region).toBe('eu-central-1');
   });
 
-  it('cannot lead to another host', () => {
+  it('[env-26] cannot lead to another host', () => {
     expect(() => read({ AWS_REGION: 'evil.example/#' })).toThrow('AWS_REGION is not the name of a region');
   });
 });

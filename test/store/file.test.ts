@@ -153,7 +153,7 @@ describe('file store', () => {
     await expect(store.removeLeftover(leftover, call)).rejects.toThrow('not a temporary file');
   });
 
-  it('removes folders that a removal left empty, but neither the root nor a folder with a foreign file', async () => {
+  it('[del-18] removes folders that a removal left empty, but neither the root nor a folder with a foreign file', async () => {
     const keys = ['a/b/1', 'a/b/2', 'c/1'].map(listedKey);
     for (const key of keys) await store.put(key, [Buffer.from('x')], createOnly);
     writeFileSync(`${root}/c/foreign`, '');

@@ -48,7 +48,7 @@ describe('a transient failure is tried again', () => {
     expect(await retry.run(failing(500), signal)).toBe(501);
   });
 
-  it('after pauses that double up to a limit, half of each left to chance', async () => {
+  it('[env-24] after pauses that double up to a limit, half of each left to chance', async () => {
     for (const [chance, expected] of [
       [0, [50, 100, 200, 200]],
       [1, [100, 200, 400, 400]],

@@ -219,6 +219,14 @@ describe('command line', () => {
     expect(await help('wal-push')).toMatch(/pool-size[\s\S]*default: 32/);
     expect(await help('wal-fetch')).toMatch(/prefetch[\s\S]*default: 8/);
   });
+
+  test('[cli-16] -n is a dry run of delete, and no option names a Swift prefix', async () => {
+    await store(`wal_005/${SEGMENT}.lzo`, new Uint8Array(10));
+    expect((await run(['delete', '-n', '--confirm', 'everything'])).status).toBe(0);
+    expect(existsSync(join(archive, `wal_005/${SEGMENT}.lzo`))).toBe(true);
+    const swift = await bare(['--swift-prefix', 'swift://a/b', 'backup-list']);
+    expect(swift).toMatchObject({ status: 2, stderr: expect.stringContaining('--swift-prefix') });
+  });
 });
 
 describe('variables', () => {
@@ -430,6 +438,28 @@ describe('S3 variables', () => {
       const result = await bare([...args, 'backup-list'], { ...keyless, ...changes });
       expect(result.status).toBe(1);
       expect(result.stderr).toMatch(/instance/i);
+    }
+  });
+
+  test('[env-22] AWS_INSTANCE_PROFILE is on, off, or an error that names it', async () => {
+    for (const off of ['0', 'false', 'FALSE', ''])
+      expect((await list({ AWS_INSTANCE_PROFILE: off })).status, off).toBe(0);
+    const changes = { AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://127.0.0.1:9' };
+    for (const on of ['1', 'True'])
+      expect((await list({ ...changes, AWS_INSTANCE_PROFILE: on })).stderr).toMatch(/instance/i);
+    const wrong = await list({ AWS_INSTANCE_PROFILE: 'maybe' });
+    expect(wrong.status).toBe(1);
+    expect(errorOf(wrong)?.message).toContain('AWS_INSTANCE_PROFILE');
+  });
+
+  test('[blist-8] a bucket that is not there, or a refused key, is an error with its reason', async () => {
+    for (const [changes, reason] of [
+      [{ WALE_S3_PREFIX: 's3://no-such-bucket/x' }, 'NoSuchBucket'],
+      [{ AWS_SECRET_ACCESS_KEY: 'wrong' }, 'SignatureDoesNotMatch'],
+    ] as const) {
+      const result = await list(changes);
+      expect(result).toMatchObject({ status: 1, stdout: '' });
+      expect(errorOf(result)?.detail).toContain(reason);
     }
   });
 
@@ -670,13 +700,21 @@ describe('wal-fetch', () => {
     expect(readFileSync(to())).toEqual(segmentBytes(names[0] ?? '', MB, 3));
   });
 
-  test('[wfetch-10] wal-prefetch fetches one segment into the folder for prefetched ones', async () => {
+  test('[wfetch-10] [wfetch-18] wal-prefetch fetches one segment into the folder for prefetched ones', async () => {
     await store(`wal_005/${SEGMENT}.lzo`, segmentBytes(SEGMENT, MB, 3));
     expect((await run(['wal-prefetch', wal, SEGMENT])).status).toBe(0);
     expect(existsSync(join(wal, '.wal-e/prefetch', SEGMENT))).toBe(true);
     const miss = await run(['wal-prefetch', wal, NEXT]);
     expect(miss.status).toBe(1);
+    expect(messages(miss)).toContain(`Failed to prefetch ${NEXT}`);
     expect(existsSync(join(wal, '.wal-e/prefetch', NEXT))).toBe(false);
+  });
+
+  test('[wfetch-20] a directory that holds nothing at all is a failure, not the end of the archive', async () => {
+    mkdirSync(archive);
+    const result = await fetch();
+    expect(result.status).toBe(2);
+    expect(errorOf(result)?.message).toBe('the directory of the storage prefix is empty');
   });
 
   test('[wfetch-12] history files are fetched, and nothing ahead of them', async () => {
@@ -724,6 +762,15 @@ describe('lists and logs', () => {
 
   test('[blist-6] nothing there gives the header', async () => {
     expect(await run(['backup-list'])).toMatchObject({ status: 0, stdout: HEADER });
+  });
+
+  test('[blist-7] backups come in the order of their names', async () => {
+    const names = ['C', 'A', 'B'].map((digit) => `base_00000001000000000000000${digit}_00000040`);
+    mkdirSync(join(archive, 'basebackups_005'), { recursive: true });
+    for (const name of names)
+      writeFileSync(join(archive, `basebackups_005/${name}_backup_stop_sentinel.json`), '{}');
+    const lines = (await run(['backup-list'])).stdout.split('\r\n').slice(1, -1);
+    expect(lines.map((line) => line.split('\t')[0])).toEqual(names.sort());
   });
 
   test('[log-2] [log-5] [log-6] the banner names the subcommand, standard output holds results only, a missing syslog is nothing', async () => {
@@ -853,11 +900,10 @@ describe('delete', () => {
     expect(keys()).toEqual(before);
   });
 
-  test('[del-7] everything deletes what wal-e made', async () => {
+  test('[del-7] everything deletes all keys of the two trees, and nothing beside them', async () => {
+    writeFileSync(join(archive, 'beside'), 'x');
     expect((await run(['delete', '--confirm', 'everything'])).status).toBe(0);
-    expect(keys().filter((key) => !key.endsWith('somebody-elses') && !key.endsWith('.history.lzo'))).toEqual(
-      [],
-    );
+    expect(keys()).toEqual(['beside']);
   });
 
   test('[del-8] old-versions deletes the trees of earlier formats', async () => {
@@ -983,7 +1029,7 @@ describe('base backups', () => {
 
   const object = (key: string) => join(made, 'basebackups_005', key);
 
-  test("[bpush-1] [bpush-3] [bpush-4] [bpush-10] [bpush-12] a backup has the original's objects, and the log its steps", async () => {
+  test("[bpush-1] [bpush-3] [bpush-4] [bpush-10] [bpush-12] [bpush-17] a backup has the original's objects, and the log its steps", async () => {
     expect(pushed, pushed.stderr).toMatchObject({ status: 0, stdout: '' });
     expect(name).toMatch(/^base_[0-9A-F]{24}_\d{8}$/);
     expect(existsSync(object(`${name}_backup_stop_sentinel.json`))).toBe(true);
@@ -996,6 +1042,7 @@ describe('base backups', () => {
       'finish uploading a base backup volume',
     ])
       expect(said).toContain(text);
+    expect(pushed.stderr).toContain('DETAIL: The server makes a checkpoint, spread over');
   });
 
   test("[arc-4] the sentinel is one line in Python's style, the original's fields first", async () => {
@@ -1015,15 +1062,19 @@ describe('base backups', () => {
     );
   });
 
-  test('[arc-3] [bpush-9] a part is an lzop file with mode 0 around a tar without WAL and configuration', async () => {
+  test('[arc-3] [bpush-9] [bpush-16] a part is an lzop file with mode 0 around a tar without WAL and configuration', async () => {
     const names = new Set<string>();
+    const labels: string[] = [];
     for (const part of readdirSync(object(`${name}/tar_partitions`))) {
       const bytes = readFileSync(object(`${name}/tar_partitions/${part}`));
       expect(bytes.readUInt32BE(21)).toBe(0);
       const tar = await plain(object(`${name}/tar_partitions/${part}`));
       const list = execFileSync('tar', ['-tf', '-'], { input: tar, encoding: 'utf8', maxBuffer: 16 * MB });
       for (const member of list.split('\n')) names.add(member.replace(/^\.?\//, ''));
+      labels.push(...(/^LABEL: .*$/m.exec(tar.toString('latin1')) ?? []));
     }
+    const time = /^LABEL: freeze_start_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/;
+    expect(labels).toEqual([expect.stringMatching(time)]);
     for (const kept of ['global/pg_control', 'backup_label', 'PG_VERSION', 'pg_wal/', 'postgresql.auto.conf'])
       expect(names, kept).toContain(kept);
     for (const left of [
@@ -1136,10 +1187,17 @@ describe('base backups', () => {
     expect(readFileSync(join(target(), 'notes.txt'), 'utf8')).toBe('mine');
   });
 
-  test('[bfetch-6] a blind restore puts tablespaces into the data directory', async () => {
+  test('[bfetch-6] [bfetch-13] a blind restore puts tablespaces into the data directory; files have their modes and times', async () => {
     expect((await fetch(['--blind-restore'])).status).toBe(0);
     const stat = statSync(join(target(), 'pg_tblspc/16384'));
     expect(stat.isDirectory()).toBe(true);
+    const [own, restored] = [cluster.dataDirectory, target()].map((data) =>
+      statSync(join(data, 'PG_VERSION')),
+    );
+    expect(restored?.mode).toBe(own?.mode);
+    expect(restored?.mtimeMs).toBeCloseTo(own?.mtimeMs ?? 0, -1);
+    expect(restored?.uid).toBe(own?.uid);
+    expect(statSync(join(target(), 'base')).mode & 0o777).toBe(0o700);
   });
 
   test('[bfetch-7] [bfetch-8] a spec says where tablespaces go, the argument where the data goes', async () => {

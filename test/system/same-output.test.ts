@@ -146,7 +146,7 @@ describe.runIf(hasLzop)('beside the same of WAL-E', () => {
     expect(blockLengths(readFileSync(object))).toEqual(blockLengths(source));
   });
 
-  test('in S3 the objects have the content types of the original', async () => {
+  test('[arc-14] in S3 the objects have the content types of the original, the version comes first and the sentinel last', async () => {
     const types = new Map<string, unknown>();
     const server: S3Server = await createS3Server({
       intercept: ({ method, key, headers }) => {
@@ -170,6 +170,8 @@ describe.runIf(hasLzop)('beside the same of WAL-E', () => {
         [`x/${PART}`]: 'application/octet-stream',
         [`x/${SENTINEL}`]: 'application/json',
       });
+      expect([...types.keys()].slice(0, 1)).toEqual([`x/${VERSION}`]);
+      expect([...types.keys()].at(-1)).toBe(`x/${SENTINEL}`);
     } finally {
       await server.close();
     }

@@ -51,7 +51,7 @@ describe('the limits', () => {
     expect(partLimits(2 * 1024 ** 3, 4)).toEqual({ bytes: 128 * 1024 ** 2, members: 6144 });
   });
 
-  it('never exceed those of the original, and do not chop small clusters up', () => {
+  it('[bpush-20] never exceed those of the original, and do not chop small clusters up', () => {
     expect(partLimits(100 * 1024 ** 4, 1).bytes).toBe(1610612736);
     expect(partLimits(1000, 4).bytes).toBe(64 * 1024 ** 2);
   });

@@ -30,7 +30,7 @@ describe('without an endpoint', () => {
       'cn-north-1',
       'https://bucket.s3.cn-north-1.amazonaws.com.cn (bucket.s3.cn-north-1.amazonaws.com.cn 443)',
     ],
-  ])('%s in %s is at %s', (bucket, region, expected) => {
+  ])('[env-23] %s in %s is at %s', (bucket, region, expected) => {
     expect(url(bucket, {}, region)).toBe(expected);
   });
 });

@@ -116,7 +116,7 @@ describe('a backup that is interrupted', () => {
     await poll('its session to end', async () => (await sessions()) === '0');
   });
 
-  it('by kill -9 leaves no sentinel, the next one is not in its way, and a later delete takes what it left', async () => {
+  it('[bpush-21] by kill -9 leaves no sentinel, the next one is not in its way, and a later delete takes what it left', async () => {
     const running = await startSlowly();
     await poll('the first part to be begun', () => archived().some((path) => path.includes('part_')));
     running.child.kill('SIGKILL');
@@ -174,7 +174,7 @@ describe('a backup whose server fails it', () => {
     expect(backupNames(made.archive)).toEqual([]);
   });
 
-  it('ends on the server when the store fails', async () => {
+  it('[bpush-18] ends on the server when the store fails', async () => {
     writeFileSync(join(made.archive, 'basebackups_005'), 'in the way');
     const { status, stderr } = await push();
     expect(status).toBe(1);
