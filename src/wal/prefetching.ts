@@ -27,6 +27,9 @@ export async function prefetch(spool: Spool, order: PrefetchOrder, source: Sourc
   const segmentBytes = await run.fetch(order.first);
   if (segmentBytes === undefined) return false;
   await run.fill(segmentBytes);
+  // A wal-fetch that came while the last lane ended has relied on this process.
+  for (spool.childEnds(); run.hasMore(segmentBytes) && spool.becomeChild(); spool.childEnds())
+    await run.fill(segmentBytes);
   return true;
 }
 
@@ -80,6 +83,10 @@ class Prefetching {
     } finally {
       this.#spool.release(name);
     }
+  }
+
+  hasMore(segmentBytes: number): boolean {
+    return this.#order.count > 1 && this.#next(segmentBytes) !== undefined;
   }
 
   #next(segmentBytes: number): string | undefined {

@@ -23,6 +23,7 @@ import { followingSegments } from '../../src/postgres/segment.ts';
 import type { Environment } from '../../src/settings/settings.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
+import { prefetch as fillSpool } from '../../src/wal/prefetching.ts';
 import { testContext } from '../harness/context.ts';
 import { segmentBytes } from '../harness/segment.ts';
 
@@ -411,6 +412,23 @@ describe('prefetch', () => {
     spool.setPosition(names[2] ?? '');
     await ahead(names[3] ?? '', 4);
     expect(spooled()).toEqual(names.slice(3, 7));
+  });
+
+  it('sees to what is asked for while it is about to end', async () => {
+    await putSegments(names);
+    class EndingSpool extends Spool {
+      override childEnds(): void {
+        if (this.position() === undefined) this.setPosition(names[2] ?? '');
+        super.childEnds();
+      }
+    }
+    const spool = new EndingSpool(pgWal, store.url);
+    spool.make();
+    expect(spool.becomeChild()).toBe(true);
+    const source = { store, signal: new AbortController().signal };
+    expect(await fillSpool(spool, { first: FIRST, count: 4 }, source)).toBe(true);
+    expect(spooled()).toEqual(names.slice(0, 7));
+    expect(spool.hasLiveChild()).toBe(false);
   });
 
   it('serves wal-fetch: the segment is moved, without a look at the store', async () => {
