@@ -1,10 +1,10 @@
-import { cpSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { backupLabelKey } from '../../src/archive/backup-label.ts';
 import type { KnownBackup } from '../../src/archive/catalog.ts';
-import { partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
+import { deleteNoteKey, partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
 import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { LzopEncoder } from '../../src/codec/encoder.ts';
 import { type DeleteArguments, run } from '../../src/commands/delete.ts';
@@ -380,6 +380,18 @@ describe('timelines', () => {
     expect(archive.segments(2)).toEqual(range(15, 30));
   });
 
+  it('that leave in the very segment in which a kept backup starts are reached from it', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 12, at: NOW - 50 * DAY });
+    archive.backup({ timeline: 2, start: 20, at: NOW - 20 * DAY });
+    archive.history(2, '1\t0/C800000\tx\n');
+    archive.wal(1, 8, 16);
+    archive.wal(2, 12, 30);
+    await deleteIn(archive.store, retain(2));
+    expect(archive.segments(1)).toEqual(range(12, 16));
+    expect(archive.segments(2)).toEqual(range(12, 30));
+  });
+
   it('that nobody needs go when they are below all that is kept, unless a server may be writing them', async () => {
     const archive = plain();
     archive.history(2, '1\t0/6000000\tx\n');
@@ -390,6 +402,16 @@ describe('timelines', () => {
     expect(archive.segments(2)).toEqual([]);
     expect(archive.segments(3)).toEqual(range(6, 9));
     expect(out).toContain('Left alone: 4 WAL files on timelines that no kept backup leads to');
+  });
+
+  it('lie behind a backup whose own history is missing, however new their WAL is', async () => {
+    const archive = new Archive();
+    archive.backup({ timeline: 2, start: 30, at: NOW - HOUR });
+    archive.wal(1, 5, 35, NOW - 2 * HOUR);
+    archive.wal(2, 28, 35, NOW - 2 * HOUR);
+    await deleteIn(archive.store, retain(1));
+    expect(archive.segments(1)).toEqual(range(30, 35));
+    expect(archive.segments(2)).toEqual(range(30, 35));
   });
 
   it('whose history cannot be read keep all WAL that could come from a kept backup, and it is said', async () => {
@@ -432,6 +454,15 @@ describe('two systems under one prefix', () => {
     const archive = upgraded();
     await deleteIn(archive.store, olderThan(name(5)));
     expect(archive.backups()).toEqual([5, 9]);
+  });
+
+  it('WAL that seems to be archived less than a day before its backup began may be its own', async () => {
+    const archive = upgraded();
+    archive.wal(1, 9, 9, NOW - 11 * DAY - 23 * HOUR);
+    archive.wal(1, 10, 10, NOW - 12 * DAY - HOUR);
+    await deleteIn(archive.store, retain(1));
+    expect(archive.backups()).toEqual([9]);
+    expect(archive.segments()).toEqual([9, 11, 12]);
   });
 
   it('a kept backup of the old system keeps its WAL', async () => {
@@ -484,6 +515,24 @@ describe('a backup without a sentinel', () => {
     expect(archive.store.uploads).toHaveLength(1);
   });
 
+  it('that seems old stays while a part of it is under way', async () => {
+    const archive = plain();
+    const { name: slow } = archive.backup({ start: 12, complete: false, at: NOW - 8 * DAY });
+    archive.store.uploads.push({ key: partKey(slow, 1), started: new Date(NOW - HOUR), id: '1' });
+    await deleteIn(archive.store, retain(1));
+    expect(archive.store.keys()).toEqual(expect.arrayContaining([versionKey(slow), partKey(slow, 0)]));
+    expect(archive.segments()).toEqual(range(12, 40));
+    expect(archive.store.uploads).toHaveLength(1);
+  });
+
+  it('that is young keeps also an upload that was begun long ago: a part may take long', async () => {
+    const archive = plain();
+    const { name: slow } = archive.backup({ start: 12, complete: false, at: NOW - HOUR });
+    archive.store.uploads.push({ key: partKey(slow, 1), started: new Date(NOW - 8 * DAY), id: '1' });
+    await deleteIn(archive.store, retain(1));
+    expect(archive.store.uploads).toHaveLength(1);
+  });
+
   it('[del-19] that is old goes when it falls before what is kept, and stays when not', async () => {
     const archive = plain();
     archive.backup({ start: 12, complete: false, at: NOW - 8 * DAY });
@@ -504,9 +553,12 @@ describe('a backup without a sentinel', () => {
   it('survives even everything while it is young', async () => {
     const archive = plain();
     archive.history(2, '1\t0/28000000\tx\n');
+    archive.history(3, '1\t0/6000000\tx\n');
+    archive.wal(3, 6, 45);
     archive.backup({ start: 32, complete: false, at: NOW - HOUR });
     const { records } = await deleteIn(archive.store, everything());
     expect(archive.backups()).toEqual([]);
+    expect(archive.segments(3)).toEqual([]);
     expect(archive.segments()).toEqual(range(32, 40));
     expect(archive.store.keys()).toContain(walKey('00000002.history'));
     expect(records.map(({ hint }) => hint)).toContain(
@@ -540,6 +592,72 @@ describe('interrupted uploads', () => {
   });
 });
 
+describe('the note of another run', () => {
+  const noted = (archive: Archive, at: number) => {
+    const key = deleteNoteKey('0123');
+    const note = { backups: [name(10), name(20)], systems: [] };
+    archive.store.set(key, new Date(at), { bytes: Buffer.from(JSON.stringify(note)) });
+    return key;
+  };
+
+  it('stays while something of it is left: that run may be at work', async () => {
+    const archive = plain();
+    const key = noted(archive, NOW - HOUR);
+    await deleteIn(archive.store, retain(2));
+    expect(archive.backups()).toEqual([20, 30]);
+    expect(archive.store.keys().filter((other) => other.startsWith('wale_delete_'))).toEqual([key]);
+    await deleteIn(archive.store, retain(1));
+    expect(archive.store.keys().filter((other) => other.startsWith('wale_delete_'))).toEqual([]);
+  });
+
+  it('says nothing about a backup that is newer than it', async () => {
+    for (const [age, isKept] of [
+      [HOUR, true],
+      [3 * HOUR, false],
+    ] as const) {
+      const archive = plain();
+      archive.store.objects.delete(sentinelKey(backupOf({ start: 10 }).name));
+      const part = partKey(backupOf({ start: 10 }).name, 0);
+      archive.store.set(part, new Date(NOW - age), { size: 100 });
+      noted(archive, NOW - 2 * HOUR);
+      await deleteIn(archive.store, retain(2));
+      expect(archive.store.objects.has(part)).toBe(isKept);
+      expect(archive.segments()).toEqual(range(isKept ? 10 : 20, 40));
+    }
+  });
+});
+
+describe('temporary files of the file store', () => {
+  it.each([retain(1), everything({ orphansOlderThan: '7d' })])(
+    'go when they are old, and stay while they may be being written: $verb',
+    async (args) => {
+      const folder = createScratch();
+      cpSync(fileURLToPath(new URL('../../fixtures/golden/seg1/archive', import.meta.url)), folder, {
+        recursive: true,
+      });
+      const temporary = (name: string, age: number) => {
+        const path = join(folder, 'wal_005', `.${name}.lzo.0123456789abcdef.tmp`);
+        writeFileSync(path, 'half');
+        utimesSync(path, (NOW - age) / 1000, (NOW - age) / 1000);
+        return path;
+      };
+      temporary('00000001000000000000000C', 8 * DAY);
+      const young = temporary('00000001000000000000000D', 6 * DAY);
+      const store = createFileStore(folder);
+      const dry = await deleteIn(store, { ...args, confirm: false });
+      expect(dry.records.filter(({ message }) => message.includes('interrupted upload'))).toHaveLength(1);
+      const left = () =>
+        readdirSync(join(folder, 'wal_005'))
+          .filter((name) => name.endsWith('.tmp'))
+          .map((name) => join(folder, 'wal_005', name));
+      expect(left()).toHaveLength(2);
+      expect((await deleteIn(store, args)).status).toBe(0);
+      expect(left()).toEqual([young]);
+      await store.close();
+    },
+  );
+});
+
 describe('a store that refuses to remove single keys', () => {
   it('[del-16] is reported with the keys, the rest goes on, and the exit status says so', async () => {
     const archive = plain();
@@ -557,7 +675,9 @@ describe('a store that refuses to remove single keys', () => {
   it('keeps the parts and the WAL of a backup whose sentinel stays', async () => {
     const archive = plain();
     archive.store.stubborn.add(sentinelKey(backupOf({ start: 10 }).name));
-    expect((await deleteIn(archive.store, retain(1))).status).toBe(1);
+    const { status, out } = await deleteIn(archive.store, retain(1));
+    expect(status).toBe(1);
+    expect(out).toMatch(/^Not deleted: 1 object\.\n.*\n.*access denied$/m);
     expect(archive.backups()).toEqual([10, 30]);
     expect(archive.store.keys()).toContain(partKey(backupOf({ start: 10 }).name, 0));
     expect(archive.store.keys()).not.toContain(partKey(backupOf({ start: 20 }).name, 0));
@@ -588,7 +708,10 @@ describe('a store that says it removed a sentinel, which is still there', () => 
 describe('what is archived after the plan was made', () => {
   it('is not touched, whatever its name', async () => {
     const archive = plain();
-    archive.store.beforeRemove = () => archive.other(walKey(segmentAt(1, 6)), NOW);
+    archive.store.beforeRemove = () => {
+      archive.other(walKey(segmentAt(1, 6)), NOW);
+      archive.store.beforeRemove = () => {};
+    };
     await deleteIn(archive.store, retain(1));
     expect(archive.segments()).toEqual([6, ...range(30, 40)]);
   });
@@ -625,6 +748,12 @@ describe('--json', () => {
       bytesToDelete: expect.any(Number),
       result: { deleted: 19, failed: 0, failures: [] },
     });
+    const page = readFileSync(new URL('../../docs/delete.md', import.meta.url), 'utf8');
+    const section = page.slice(page.indexOf('## --json'));
+    const names = [report, report.wal, report.wal.kept[0], report.backups[0], report.result].flatMap(
+      Object.keys,
+    );
+    for (const name of names) expect(section).toContain(`\`${name}\``);
     expect(report.backups[0]).toEqual({
       name: name(10),
       action: 'delete',

@@ -204,17 +204,23 @@ describe('segment sizes', () => {
       expect(archive.store.objects.has(walKey(nameOf(64, index)))).toBe(true);
   });
 
-  it('that a sentinel states too large do not cost a kept backup the WAL of the next log', async () => {
-    const archive = new Archive([]);
-    archive.store.objects.clear();
-    archive.wal(1, 200, 300);
-    archive.backup({ start: 220, at: NOW - 50 * DAY, system: '7' });
-    archive.backup({ start: 240, at: NOW - 40 * DAY, system: '7' }, field('segmentBytes', String(2 ** 30)));
-    archive.backup({ start: 210, at: NOW - 60 * DAY });
-    expect(await attempt(archive, retain(2))).toBeUndefined();
-    for (let index = 220; index <= 300; index += 1) expect(archive.has(1, index)).toBe(true);
-    expect(archive.has(1, 219)).toBe(false);
-  });
+  it.each([
+    ['beside one that states the right one', '7'],
+    ['alone', undefined],
+  ])(
+    'that a sentinel states too large do not cost a kept backup the WAL of the next log: %s',
+    async (_, system) => {
+      const archive = new Archive([]);
+      archive.store.objects.clear();
+      archive.wal(1, 200, 300);
+      archive.backup({ start: 220, at: NOW - 50 * DAY, ...(system === undefined ? {} : { system }) });
+      archive.backup({ start: 240, at: NOW - 40 * DAY, system: '7' }, field('segmentBytes', String(2 ** 30)));
+      archive.backup({ start: 210, at: NOW - 60 * DAY });
+      expect(await attempt(archive, retain(2))).toBeUndefined();
+      for (let index = 220; index <= 300; index += 1) expect(archive.has(1, index)).toBe(true);
+      expect(archive.has(1, 219)).toBe(false);
+    },
+  );
 
   it('say nothing about names with numbers that no segment has: those are left alone', async () => {
     const archive = new Archive();

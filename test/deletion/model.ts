@@ -130,7 +130,7 @@ class Builder {
     kind: 'own' | 'original',
   ): ModelTimeline {
     const random = this.#random;
-    const branch = parent === undefined ? start : int(random, parent.first, parent.last);
+    const branch = parent === undefined ? start : this.#branchOf(parent);
     const chosen = BigInt(branch) * BigInt(MODEL_SEGMENT_BYTES) + BigInt(pick(random, [0, 4096, 9_000_000]));
     const inherited = parent?.ancestors ?? [];
     const reached = inherited.at(-1)?.lsn ?? 0n;
@@ -157,6 +157,16 @@ class Builder {
     if (chance(random, 0.3))
       this.#put(`wal_005/${nameAt(number, timeline.last + 1)}.partial.lzo`, new Uint8Array(3));
     return timeline;
+  }
+
+  /** Anywhere, often in the segment in which a backup starts: that is where being off by one shows. */
+  #branchOf(parent: ModelTimeline): number {
+    const starts = this.#backups
+      .filter(({ system, timeline }) => system === parent.system && timeline === parent.number)
+      .map(({ start }) => start);
+    return chance(this.#random, 0.3) && starts.length > 0
+      ? pick(this.#random, starts)
+      : int(this.#random, parent.first, parent.last);
   }
 
   #segment(timeline: ModelTimeline, index: number, kind: 'own' | 'original'): void {
