@@ -221,8 +221,11 @@ describe("delete gives the original's result", () => {
     const dry = await deleteIn(archive.store, { ...COMMON, verb: 'old-versions', confirm: false });
     expect(dry.records.filter(({ message }) => message.startsWith('deleting part of'))).toHaveLength(3);
     expect(archive.store.keys()).toHaveLength(count + 3);
+    for (const age of [HOUR, 8 * DAY])
+      archive.store.uploads.push({ key: 'wal_004/y', started: new Date(NOW - age), id: `${age}` });
     await deleteIn(archive.store, { ...COMMON, verb: 'old-versions' });
     expect(archive.store.keys()).toHaveLength(count);
+    expect(archive.store.uploads.map(({ id }) => id)).toEqual([`${HOUR}`]);
   });
 
   it('an empty archive has nothing to delete, and says so', async () => {
@@ -443,6 +446,23 @@ describe('two systems under one prefix', () => {
     return archive;
   };
 
+  it('of which only the original has backups, which state none: refused when numbers start again, and why', async () => {
+    const archive = new Archive();
+    for (const start of [100, 110]) archive.backup({ start, at: NOW - (200 - start) * DAY });
+    for (const start of [5, 9]) archive.backup({ start, at: NOW - (20 - start) * DAY });
+    archive.wal(1, 2, 120);
+    const keys = archive.store.keys();
+    for (const args of [retain(2), retain(4), olderThan(name(5)), olderThan(name(110))])
+      await expect(deleteIn(archive.store, args)).rejects.toMatchObject({
+        message: 'cannot tell which backups are older',
+        detail: expect.stringMatching(
+          /^base_0{7}10{15}9_00000040 comes first by its WAL position, and base_0{7}10{14}64_00000040 by time \(/,
+        ),
+        hint: expect.stringMatching(/^Nothing was deleted\. .* a prefix of its own\.$/),
+      });
+    expect(archive.store.keys()).toEqual(keys);
+  });
+
   it('retain keeps the newest by time, and the old WAL goes although its numbers are higher', async () => {
     const archive = upgraded();
     await deleteIn(archive.store, retain(2));
@@ -506,6 +526,16 @@ describe('a backup without a sentinel', () => {
     expect(archive.store.keys()).toContain(versionKey(backupOf({ start: 12 }).name));
   });
 
+  it('is no reason to delete what is before it where no other backup is', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 12, complete: false, at: NOW - HOUR });
+    archive.wal(1, 5, 20);
+    for (const args of [retain(1), retain(1, { orphansOlderThan: '30m' })]) {
+      await deleteIn(archive.store, args);
+      expect(archive.segments()).toEqual(range(5, 20));
+    }
+  });
+
   it('of which only an upload is under way counts too', async () => {
     const archive = plain();
     const key = partKey(backupOf({ start: 12 }).name, 0);
@@ -515,11 +545,14 @@ describe('a backup without a sentinel', () => {
     expect(archive.store.uploads).toHaveLength(1);
   });
 
-  it('that seems old stays while a part of it is under way', async () => {
+  it.each([
+    ['retain', retain(1)],
+    ['everything', everything()],
+  ])('that seems old stays while a part of it is under way: %s', async (_verb, args) => {
     const archive = plain();
     const { name: slow } = archive.backup({ start: 12, complete: false, at: NOW - 8 * DAY });
     archive.store.uploads.push({ key: partKey(slow, 1), started: new Date(NOW - HOUR), id: '1' });
-    await deleteIn(archive.store, retain(1));
+    await deleteIn(archive.store, args);
     expect(archive.store.keys()).toEqual(expect.arrayContaining([versionKey(slow), partKey(slow, 0)]));
     expect(archive.segments()).toEqual(range(12, 40));
     expect(archive.store.uploads).toHaveLength(1);
@@ -589,6 +622,24 @@ describe('interrupted uploads', () => {
     const { out } = await deleteIn(archive.store, retain(1));
     expect(archive.store.uploads.map(({ id }) => id)).toEqual(['young']);
     expect(out).toContain('1 interrupted upload');
+  });
+});
+
+describe('the order', () => {
+  it('is sentinels, version files and parts, WAL: of each the oldest first', async () => {
+    const archive = plain();
+    const order: string[] = [];
+    archive.store.beforeRemove = (key) => order.push(key);
+    await deleteIn(archive.store, retain(1));
+    const backups = [10, 20].map((start) => backupOf({ start }).name);
+    expect(order.slice(0, 6)).toEqual([
+      ...backups.map(sentinelKey),
+      ...backups.flatMap((backup) => [versionKey(backup), partKey(backup, 0)]),
+    ]);
+    const wal = order.slice(6).filter((key) => key.startsWith('wal_005/'));
+    expect(wal).toHaveLength(27);
+    expect(wal).toEqual([...wal].sort());
+    expect(order.slice(33)).toEqual([expect.stringMatching(/^wale_delete_/)]);
   });
 });
 

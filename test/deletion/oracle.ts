@@ -114,10 +114,23 @@ export function isNeeded(model: Model, wal: ModelWal, held: readonly ModelPin[])
     if (wal.index < start) return false;
     if (wal.timeline === timeline) return true;
     const own = model.timelines.find((other) => other.system === wal.system && other.number === wal.timeline);
+    if (own !== undefined && isReplacedHistory(model, own)) return false;
     return (
       own?.ancestors.some((ancestor) => ancestor.timeline === timeline && ancestor.index >= start) ?? false
     );
   });
+}
+
+/**
+ * Another system's history file stands under the name, so that PostgreSQL finds no way to this timeline; and nothing
+ * tells delete that two systems were here, which would make it keep the way nevertheless.
+ */
+function isReplacedHistory(model: Model, { system, number }: ModelTimeline): boolean {
+  const stated = new Set(complete(model).map((backup) => backup.system));
+  return (
+    stated.size < 2 &&
+    model.timelines.some((other) => other.number === number && other.system > system && other.hasHistory)
+  );
 }
 
 /** Whether the rules say that a segment goes; only for one system whose histories are known. */
