@@ -181,7 +181,7 @@ class OnlineSource implements BackupSource {
 
   async archiverTrouble(signal: AbortSignal): Promise<string | undefined> {
     if (this.#control.facts.inRecovery)
-      return 'The server is a standby: its primary must archive the segment.';
+      return 'The server is a standby: its primary must archive the segment. If that has little to write, SELECT pg_switch_wal() there.';
     return this.#control.archiverTrouble(signal).catch(() => undefined);
   }
 

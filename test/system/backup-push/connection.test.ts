@@ -105,6 +105,13 @@ describe('a password', () => {
   });
 });
 
+describe('a server that is not named', () => {
+  it('is found by its Unix socket, wherever that is', async () => {
+    for (const PGHOST of ['', made.cluster.socketDirectory])
+      expect(await attempt({ PGHOST, PGPORT: '' })).toMatchObject(connected);
+  });
+});
+
 describe('a server that does not answer', () => {
   it('is given up after PGCONNECT_TIMEOUT', async () => {
     const silent = createServer((client) => client.resume().on('error', () => undefined));

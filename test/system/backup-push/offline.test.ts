@@ -14,6 +14,9 @@ import type { Cluster } from '../../harness/postgres.ts';
 import { logEntries, runProgram } from '../../harness/program.ts';
 import { TESTED_VERSIONS } from '../../harness/versions.ts';
 
+/** The largest writes a gigabyte of WAL. */
+const SEGMENTS = TESTED_VERSIONS.length > 2 ? [1, 64, 1024] : [64];
+
 const clusters: Cluster[] = [];
 
 afterEach(async () => {
@@ -75,6 +78,36 @@ describe('a backup of a stopped server', () => {
       });
       clusters.push(restored);
       expect(await restored.value('select count(*) from t')).toBe('1001');
+    },
+  );
+
+  it.each(SEGMENTS)(
+    'with segments of %i MB has the offset that the original’s SQL gives it',
+    async (segmentMb) => {
+      const settings = {
+        min_wal_size: `${2 * segmentMb}MB`,
+        max_wal_size: `${4 * segmentMb}MB`,
+        // A server that archives begins a new segment when it is shut down: the offset would always be 40.
+        archive_mode: 'off',
+      };
+      const made = await started({ segmentMb, settings });
+      const { cluster, archive } = made;
+      // Deep enough into the segment for an offset of nine digits, where there is room for it.
+      if (segmentMb > 128)
+        await cluster.query("select pg_logical_emit_message(false, 'x', repeat('x', 110000000))");
+      await cluster.stop();
+      const { status, stderr } = await push(made);
+      expect(status, stderr).toBe(0);
+      const [name = ''] = backupNames(archive);
+      const { own } = await readSentinel(archive, name);
+      expect(own?.segmentBytes).toBe(segmentMb * 1024 * 1024);
+      await cluster.start();
+      const [place] = await cluster.query(
+        `select file_name, file_offset::text, lpad(file_offset::text, 8, '0') as padded
+          from pg_walfile_name_offset('${own?.startLsn}')`,
+      );
+      expect(name).toBe(`base_${place?.file_name}_${place?.padded}`);
+      if (segmentMb > 128) expect(place?.file_offset).toHaveLength(9);
     },
   );
 

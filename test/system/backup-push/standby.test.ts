@@ -139,6 +139,30 @@ describe('a backup of a standby', () => {
     },
   );
 
+  it('whose primary has nothing more to archive gives up at its deadline, and says what the primary could do', async () => {
+    const { cluster: primary, standby, archive, environment } = await withStandby();
+    await primary.query('insert into transfer (amount) values (1); checkpoint');
+    const lsn = await primary.value('select pg_current_wal_lsn()');
+    await poll(
+      'the standby to replay it',
+      async () => (await standby.value(`select pg_last_wal_replay_lsn() >= '${lsn}'`)) === 't',
+    );
+    const before = backupNames(archive);
+    const { status, stderr } = await runProgram(
+      ['backup-push', '--fast-checkpoint', '--wal-timeout', '2', standby.dataDirectory],
+      { environment: { ...environment, ...standby.environment } },
+    );
+    expect(status).toBe(1);
+    expect(logEntries(stderr)).toContainEqual(
+      expect.objectContaining({
+        level: 'ERROR',
+        message: 'the WAL that the backup needs did not reach the archive',
+        detail: expect.stringContaining('SELECT pg_switch_wal() there'),
+      }),
+    );
+    expect(backupNames(archive)).toEqual(before);
+  });
+
   it('fails when the standby is promoted in the middle', async () => {
     const { cluster: primary, standby, archive, environment } = await withStandby();
     await primary.query('insert into transfer (amount) values (1); checkpoint');
