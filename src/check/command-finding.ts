@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
 import { readEnvdir } from '../settings/envdir.ts';
+import { gpgKeyId } from '../settings/gpg.ts';
 import { prefixText } from '../settings/prefix.ts';
 import type { Environment, Settings } from '../settings/settings.ts';
 import { type ArchiveCommand, optionValue, readArchiveCommand } from './archive-command.ts';
@@ -91,12 +92,32 @@ function prefixFinding(command: ArchiveCommand, facts: CommandFacts, settings: S
   if (own instanceof UserError)
     return warning(NAME, 'no prefix here to compare with', 'See the line "configuration".');
   if (theirs instanceof UserError) return unknownPrefix(theirs, facts.environment !== undefined);
-  if (trimmed(theirs) === trimmed(own))
-    return ok(NAME, 'it pushes with this program into this archive and returns its exit status');
-  return failed(
+  if (trimmed(theirs) !== trimmed(own))
+    return failed(
+      NAME,
+      `it archives to ${theirs}, this check is for ${own}`,
+      'Use the same prefix for both, or base backups and WAL do not come together.',
+    );
+  const told = facts.environment && difference(settings, settingsOf(command, facts.environment), own);
+  return told ?? ok(NAME, 'it pushes with this program into this archive and returns its exit status');
+}
+
+/** The same prefix in another store, or without the encryption that was asked for here. */
+function difference(own: Settings, theirs: Settings, prefix: string): Finding | undefined {
+  const endpoint = ({ environment }: Settings) => trimmed(environment.WALE_S3_ENDPOINT ?? '') || 'AWS';
+  if (prefix.startsWith('s3:') && endpoint(own) !== endpoint(theirs))
+    return failed(
+      NAME,
+      `it archives to ${endpoint(theirs)}, this check is for ${endpoint(own)}`,
+      'Use the same WALE_S3_ENDPOINT for both, or base backups and WAL do not come together.',
+    );
+  const key = gpgKeyId(theirs);
+  if (key === gpgKeyId(own)) return undefined;
+  const text = (id: string | undefined) => (id === undefined ? 'does not encrypt' : `encrypts to ${id}`);
+  return warning(
     NAME,
-    `it archives to ${theirs}, this check is for ${own}`,
-    'Use the same prefix for both, or base backups and WAL do not come together.',
+    `it ${text(key)}, this check ${text(gpgKeyId(own))}`,
+    'Set the same WALE_GPG_KEY_ID for both: base backups and WAL should be as safe as one another.',
   );
 }
 
@@ -127,6 +148,7 @@ function settingsOf({ envdirs, variables, globalOptions }: ArchiveCommand, inher
     gsPrefix: optionValue(globalOptions, '--gs-prefix'),
     s3Prefix: optionValue(globalOptions, '--s3-prefix'),
     wabsPrefix: optionValue(globalOptions, '--wabs-prefix'),
+    gpgKeyId: optionValue(globalOptions, '--gpg-key-id'),
   };
   return { environment, options };
 }

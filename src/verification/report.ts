@@ -168,8 +168,15 @@ export function formatReport(report: VerifyReport): string {
     sections.push(
       `Read: part ${read.part}, ${formatCount(read.objects, 'object')}, ${formatBytes(read.bytes)}\n`,
     );
-  sections.push(report.ok ? 'All backups can be restored to now.\n' : 'NOT all is well: see above.\n');
+  sections.push(`${summary(report)}\n`);
   return sections.join('\n');
+}
+
+function summary({ ok, backups }: VerifyReport): string {
+  if (!ok) return 'NOT all is well: see above.';
+  return backups.length === 0
+    ? 'There is no base backup: nothing can be restored.'
+    : 'All backups can be restored to now.';
 }
 
 function timelineTable({ timelines, currentTimeline }: VerifyReport): string {

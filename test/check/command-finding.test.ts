@@ -91,6 +91,28 @@ test('another program of that name, and a script, are warnings', () => {
   });
 });
 
+test('the same prefix behind another endpoint fails, and encryption that differs is a warning', () => {
+  const PATH = `${folder}/bin`;
+  const s3 = { WALE_S3_PREFIX: 's3://b/p', WALE_S3_ENDPOINT: 'https://store.example' };
+  const ask = (theirs: Record<string, string>, own: Record<string, string>) =>
+    commandFinding(
+      { archiveCommand: 'wal-e wal-push %p', archiveLibrary: '', environment: { PATH, ...theirs } },
+      { environment: own, options: {} },
+    );
+  expect(ask(s3, s3)).toMatchObject({ state: 'ok' });
+  expect(ask({ ...s3, WALE_S3_ENDPOINT: '' }, s3)).toMatchObject({
+    state: 'failed',
+    message: 'it archives to AWS, this check is for https://store.example',
+  });
+  expect(ask(s3, { ...s3, WALE_GPG_KEY_ID: 'KEY' })).toMatchObject({
+    state: 'warning',
+    message: 'it does not encrypt, this check encrypts to KEY',
+  });
+  expect(ask({ ...s3, WALE_GPG_KEY_ID: 'KEY' }, { ...s3, WALE_GPG_KEY_ID: 'KEY' })).toMatchObject({
+    state: 'ok',
+  });
+});
+
 test('an archive_library is a failure, since the command is then not run', () => {
   expect(finding('wal-e wal-push %p', { archiveLibrary: 'basic_archive' })).toMatchObject({
     state: 'failed',

@@ -173,8 +173,11 @@ describe('wal-verify', () => {
     expect(out).toContain('leads to timeline 1, not to the current one');
   });
 
-  it('finds nothing wrong with an archive that holds nothing', async () => {
+  it('finds nothing wrong with an archive without backups, and says that nothing can be restored from it', async () => {
     expect((await verify(new MemoryStore())).status).toBe(0);
+    const { status, out } = await verify(archive([1, 10, 20]), { json: false });
+    expect(status).toBe(0);
+    expect(out).toContain('There is no base backup: nothing can be restored.');
   });
 });
 
