@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { decodeLzop } from '../codec/decoder.ts';
 import { encodeLzop } from '../codec/encoder.ts';
+import { UserError } from '../errors.ts';
 import { type Finding, failed, failure, ok } from './finding.ts';
 
 const NAME = 'lzop';
@@ -24,7 +25,10 @@ export async function probeCodec(signal: AbortSignal): Promise<Finding> {
     if (!(await collect(decodeLzop(encoded))).equals(plain))
       return failed(NAME, 'a round trip gave other bytes', REMEDY);
   } catch (error) {
-    return failure(NAME, error, REMEDY);
+    signal.throwIfAborted();
+    if (error instanceof UserError) return failure(NAME, error, REMEDY);
+    // Of WebAssembly or of the file system: files of the installation are damaged or gone, which is what is asked here.
+    return failed(NAME, error instanceof Error ? error.message : String(error), REMEDY);
   }
   return ok(NAME, 'a file made by lzop was read, and a round trip gave the same bytes');
 }

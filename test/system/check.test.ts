@@ -1,9 +1,11 @@
 /** `wal-e check` as an operator runs it, on a server that archives and on servers that do not. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { serverAccount } from '../harness/account.ts';
+import { canMount, mountSmall } from '../harness/mount.ts';
 import { poll } from '../harness/poll.ts';
 import { type Cluster, createCluster } from '../harness/postgres.ts';
 import { PROGRAM, runProgram } from '../harness/program.ts';
@@ -16,8 +18,8 @@ interface Report {
   readonly findings: readonly { name: string; state: string; message: string; remedy?: string }[];
 }
 
-async function check(environment: Record<string, string>, args: readonly string[] = []) {
-  const result = await runProgram(['--terse', 'check', '--json', ...args], { environment });
+async function check(environment: Record<string, string>, args: readonly string[] = [], uid?: number) {
+  const result = await runProgram(['--terse', 'check', '--json', ...args], { environment, uid });
   const report: Report = JSON.parse(result.stdout);
   const find = (name: string) => report.findings.find((finding) => finding.name === name);
   for (const { name, state, remedy = '' } of report.findings)
@@ -25,6 +27,9 @@ async function check(environment: Record<string, string>, args: readonly string[
   return { ...result, report, find };
 }
 
+const MB = 1024 * 1024;
+/** Neither root nor the server's user. */
+const STRANGER = 65_533;
 const STATUS: Record<string, number> = { ok: 0, warning: 1, failed: 2 };
 
 describe('without a server', () => {
@@ -204,6 +209,32 @@ describe('with a server', () => {
     expect((await check(asBackup)).find('backup rights')?.state).toBe('ok');
   });
 
+  test('more waiting segments than two calls take along are a warning', async () => {
+    const status = join(cluster.walDirectory, 'archive_status');
+    // Not the names of WAL files, so that the archiver leaves them alone.
+    const paths = Array.from({ length: 65 }, (_, n) => join(status, `waiting-${n}.ready`));
+    for (const path of paths) writeFileSync(path, '');
+    expect((await check(environment)).find('waiting segments')).toMatchObject({
+      state: 'warning',
+      message: expect.stringMatching(/^6[5-9] files wait to be archived$/),
+      remedy: expect.stringContaining('archiver'),
+    });
+    for (const path of paths) rmSync(path);
+  });
+
+  test.runIf(process.getuid?.() === 0)(
+    "the data directory is out of another user's reach: a failure that says so",
+    async () => {
+      const { find, status } = await check(environment, [], STRANGER);
+      expect(find('data directory')).toMatchObject({
+        state: 'failed',
+        message: expect.stringContaining('EACCES'),
+        remedy: expect.stringContaining('as the user of the server'),
+      });
+      expect(status).toBe(2);
+    },
+  );
+
   test('a data directory that is not readable here is a warning', async () => {
     await cluster.query('CREATE ROLE stranger LOGIN');
     const { find } = await check({ ...environment, PGUSER: 'stranger' });
@@ -236,6 +267,50 @@ test('a server that writes too little WAL and archives none fails in both lines,
   } finally {
     await cluster.dispose();
   }
+});
+
+test.runIf(canMount())(
+  'an archive that is getting full is a warning, and a failure when hardly anything is left',
+  async () => {
+    const folder = join(createScratch(), 'archive');
+    mkdirSync(folder);
+    mountSmall(folder, 16 * MB);
+    const ask = () => check({ WALE_FILE_PREFIX: `file://localhost${folder}` }, ['--without-postgres']);
+    for (const [megabytes, state] of [
+      [15, 'warning'],
+      [15.7, 'failed'],
+    ] as const) {
+      writeFileSync(join(folder, 'filler'), new Uint8Array(megabytes * MB));
+      expect((await ask()).find('free space (archive)')).toMatchObject({
+        state,
+        message: expect.stringContaining(folder),
+        remedy: expect.stringContaining('wal-e delete'),
+      });
+    }
+  },
+);
+
+test('an installation whose compressor is damaged or gone fails in that line', async () => {
+  const copy = createScratch();
+  const root = join(dirname(PROGRAM), '..');
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  const wasm = join(copy, 'dist/lzo1x.wasm');
+  const ask = () => {
+    const args = [join(copy, 'bin/wal-e.cjs'), '--terse', 'check', '--json', '--without-postgres'];
+    const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env: {} });
+    const report: Report = JSON.parse(stdout);
+    return { status, found: report.findings.find(({ name }) => name === 'lzop') };
+  };
+  const expected = {
+    status: 2,
+    found: { state: 'failed', remedy: expect.stringContaining('Install the package again') },
+  };
+  expect(ask().found?.state).toBe('ok');
+  writeFileSync(wasm, readFileSync(wasm).fill(0, 100, 200));
+  expect(ask()).toMatchObject(expected);
+  rmSync(wasm);
+  expect(ask()).toMatchObject(expected);
 });
 
 test('an archive in an impossible place fails at the put, with the path', async () => {
