@@ -88,6 +88,49 @@ test('the manual has every variable of the reference, and every global option', 
   expect(options.filter((key) => !manual.includes(`-${longName(key)}`))).toEqual([]);
 });
 
+/** Command lines that no suite runs as they stand, each with what shows it instead. */
+const SHOWN_ELSEWHERE: readonly (readonly [line: RegExp, by: string])[] = [
+  [/^npm ci && npm run demo$/, 'test/system/demo.test.ts'],
+  [/^npm (ci|test|run [\w:]+)\b/, 'package.json'],
+  [/^npm ci && npm (pack|test)$/, 'test/system/package.test.ts'],
+  [/^npm install --global /, 'test/system/package.test.ts'],
+  [/^wal-e --envdir \S+ wal-push %p$/, 'test/system/docs.test.ts'],
+  // Values of a bucket that nobody else has, and a layout that only Debian's packages make.
+  [/^echo '[^']+' +> \/etc\/wal-e.d\/env\/(WALE_S3_PREFIX|AWS_\w+)$/, 'test/system/s3-commands.test.ts'],
+  [/^\/usr\/lib\/postgresql\/16\/bin\/pg_ctl /, 'docs/quick-start.md'],
+];
+
+test.each(pages)('%s: every command line is run, or known to be shown elsewhere', (page) => {
+  const text = read(page);
+  const indented = [...text.matchAll(/^ {4}(\S.*)$/gm)].map(([, line = '']) => line);
+  const commandLines = [...fencedLines(text), ...indented].filter(
+    (line) =>
+      /^(wal-e|npm|npx|echo|psql|pg_ctl|source|gpg|sudo|\/usr\/\S+) /.test(line) && !/\[|\{/.test(line),
+  );
+  const unknown = commandLines.filter((line) => !SHOWN_ELSEWHERE.some(([known]) => known.test(line)));
+  expect(unknown).toEqual([]);
+});
+
+test('what shows those command lines exists', () => {
+  for (const [, by] of SHOWN_ELSEWHERE) expect(existsSync(join(root, by)), by).toBe(true);
+  const { scripts }: { scripts: Record<string, string> } = JSON.parse(read('package.json'));
+  const named = pages.flatMap((page) =>
+    [...read(page).matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name),
+  );
+  expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+test("the manual's examples are such as the program takes", () => {
+  const examples = /^\.Sh EXAMPLES$(.*?)^\.Sh/ms.exec(read('docs/man/wal-e.1'))?.[1] ?? '';
+  const lines = examples
+    .replaceAll('\\e\n', '')
+    .split('\n')
+    .filter((line) => line.includes('wal-e '));
+  expect(lines).toHaveLength(4);
+  const unquoted = lines.map((line) => line.replace(/'2026[^']*'/, '2026-11-21T14:31:00Z'));
+  expect(unquoted.flatMap((line) => problems(line))).toEqual([]);
+});
+
 test('every command that an operator types has a page', () => {
   const without = Object.keys(commands).filter((name) => !existsSync(join(root, `docs/${name}.md`)));
   expect(without.sort()).toEqual(['completion', 'version', 'wal-prefetch']);
