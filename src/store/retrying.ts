@@ -25,18 +25,26 @@ export interface RetryOptions {
 }
 
 export interface Retry {
-  /** `work` gets a signal that also aborts at the deadline; it is called once for each attempt. */
-  run<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /**
+   * `work` gets a signal that also aborts at the deadline; it is called once for each attempt. `failed`: what failed
+   * already and is to be taken up again, after the pause and with the attempts that are left.
+   */
+  run<T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+    failed?: Pick<Attempt, 'error' | 'number'>,
+  ): Promise<T>;
 }
 
 export function createRetry(options: RetryOptions): Retry {
   const deadline = createDeadline(options.deadlineMs);
   return {
-    async run(work, signal) {
+    async run(work, signal, failed) {
       // A signal for each run, since Node warns of a signal that more than ten listen to.
       const either = AbortSignal.any(deadline === undefined ? [signal] : [signal, deadline.signal]);
-      let last: StoreError | undefined;
-      for (let number = 1; ; number += 1) {
+      let last = failed?.error;
+      for (let number = failed?.number ?? 0; ; number += 1) {
+        if (last !== undefined) await pauseAfter(last, number, options, either);
         signal.throwIfAborted();
         if (deadline?.signal.aborted) throw deadline.failure(last);
         try {
@@ -47,13 +55,22 @@ export function createRetry(options: RetryOptions): Retry {
           if (!(error instanceof StoreError && error.transient)) throw error;
           last = error;
         }
-        if (number >= options.attempts) throw exhausted(last, number);
-        const delayMs = delayAfter(last, number, options);
-        options.onRetry?.({ error: last, number, delayMs });
-        await pause(delayMs, either);
       }
     },
   };
+}
+
+/** Rejects when attempt `number` was the last one. */
+async function pauseAfter(
+  last: StoreError,
+  number: number,
+  options: RetryOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (number >= options.attempts) throw exhausted(last, number);
+  const delayMs = delayAfter(last, number, options);
+  options.onRetry?.({ error: last, number, delayMs });
+  await pause(delayMs, signal);
 }
 
 /** A store that wants to be left alone for longer is asked in between, where there is no deadline. */

@@ -33,6 +33,15 @@ describe('a transient failure is tried again', () => {
     });
   });
 
+  it('that was seen elsewhere counts as so many attempts: it is told, waited after, and the rest is left', async () => {
+    const told: number[] = [];
+    const retry = createRetry({ attempts: 4, firstDelayMs: 1, onRetry: ({ number }) => told.push(number) });
+    expect(await retry.run(failing(1), signal, { error: transient(), number: 2 })).toBe(2);
+    expect(told).toEqual([2, 3]);
+    const used = retry.run(failing(0), signal, { error: transient('elsewhere'), number: 4 });
+    await expect(used).rejects.toMatchObject({ message: 'elsewhere', transient: false });
+  });
+
   it('not at all with one attempt, and the failure is as it was', async () => {
     const error = transient();
     await expect(

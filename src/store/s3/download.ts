@@ -9,6 +9,7 @@ import type { Call, FoundObject } from '../store.ts';
 import type { S3Client } from './client.ts';
 import { S3Error } from './failure.ts';
 import { CHECKSUM_HEADER, checksumText, objectInfo } from './object.ts';
+import type { WireAnswer } from './transport.ts';
 
 export interface Downloads {
   /** `path` is the object's in the bucket, encoded. */
@@ -22,23 +23,18 @@ interface Opened {
   readonly rest: AsyncIterator<Uint8Array>;
 }
 
-type Open = (path: string, headers: Record<string, string>, signal: AbortSignal) => Promise<Opened>;
+/** So much of an object at once is progress, after which a break is the first again. */
+const PROGRESS_BYTES = 64 * 1024;
 
 export function createDownloads(client: S3Client, retry: Retry): Downloads {
-  const open: Open = (path, headers, signal) =>
-    retry.run(async (limited): Promise<Opened> => {
-      const answer = await client.once({ method: 'GET', path, headers }, limited);
-      if (headers.range !== undefined && answer.status !== 206) throw rangeIgnored(path);
-      const rest = answer.body[Symbol.asyncIterator]();
-      return { headers: answer.headers, first: await rest.next(), rest };
-    }, signal);
-
-  async function* body(path: string, start: Opened, size: number, signal: AbortSignal) {
-    const { headers } = start;
+  async function* body(original: Original, start: Opened, signal: AbortSignal) {
+    const { path, headers, size } = original;
     let opened = start;
     let crc = 0;
     let received = 0;
-    for (;;) {
+    for (let breaks = 1; ; breaks += 1) {
+      const before = received;
+      let error: unknown;
       try {
         for await (const chunk of remaining(opened)) {
           received += chunk.byteLength;
@@ -46,26 +42,30 @@ export function createDownloads(client: S3Client, retry: Retry): Downloads {
           crc = crc32(chunk, crc);
           yield chunk;
         }
-        if (received === size) break;
-      } catch (error) {
-        if (!(error instanceof S3Error && error.transient) || received === size) throw error;
+        if (received === size) return compareChecksum(path, headers, crc);
+        error = endedEarly(original, received);
+      } catch (caught) {
+        error = caught;
       }
-      opened = await reopen(open, { path, headers, size }, received, signal);
+      if (!(error instanceof S3Error && error.transient) || received === size) throw error;
+      if (received - before >= PROGRESS_BYTES) breaks = 1;
+      const failed = { error, number: breaks };
+      const next = await retry.run((limited) => reopen(client, original, received, limited), signal, failed);
+      if (next === undefined) throw changed(path);
+      opened = next;
     }
-    compareChecksum(path, headers, crc);
   }
 
   return {
     async get(key, path, { signal }) {
-      let opened: Opened;
       try {
-        opened = await open(path, { 'x-amz-checksum-mode': 'ENABLED' }, signal);
+        const opened = await retry.run((limited) => openWhole(client, path, limited), signal);
+        const info = objectInfo(key, opened.headers);
+        return { ...info, body: body({ path, headers: opened.headers, size: info.size }, opened, signal) };
       } catch (error) {
         if (error instanceof S3Error && error.absent) return undefined;
         throw error;
       }
-      const info = objectInfo(key, opened.headers);
-      return { ...info, body: body(path, opened, info.size, signal) };
     },
   };
 }
@@ -78,25 +78,55 @@ interface Original {
   readonly size: number;
 }
 
-/** The rest of the same object, from byte `received` on; an error when the object is not the same any more. */
+async function openWhole(client: S3Client, path: string, signal: AbortSignal): Promise<Opened> {
+  const headers = { 'x-amz-checksum-mode': 'ENABLED' };
+  const answer = await client.once({ method: 'GET', path, headers }, signal);
+  if (answer.status !== 200) await abandon(answer, notTheWhole(path, answer.status));
+  return opening(answer);
+}
+
+/** The rest of the same object, from byte `received` on; undefined when the object is not the same any more. */
 async function reopen(
-  open: Open,
-  { path, headers, size }: Original,
+  client: S3Client,
+  original: Original,
   received: number,
   signal: AbortSignal,
-): Promise<Opened> {
-  const etag = headers.etag ?? '';
-  const condition: Record<string, string> = etag === '' || etag === '""' ? {} : { 'if-match': etag };
+): Promise<Opened | undefined> {
+  const { path, headers, size } = original;
+  const range = `bytes=${received}-${size - 1}`;
+  let answer: WireAnswer;
   try {
-    const opened = await open(path, { ...condition, range: `bytes=${received}-${size - 1}` }, signal);
-    const same = ['etag', 'last-modified'].every((name) => opened.headers[name] === headers[name]);
-    if (same && opened.headers['content-range'] === `bytes ${received}-${size - 1}/${size}`) return opened;
-    await opened.rest.return?.();
+    answer = await client.once({ method: 'GET', path, headers: { ...sameObject(headers), range } }, signal);
   } catch (error) {
-    if (!(error instanceof S3Error && (error.absent || error.status === 412 || error.status === 416)))
-      throw error;
+    if (error instanceof S3Error && (error.absent || error.status === 412 || error.status === 416))
+      return undefined;
+    throw error;
   }
-  throw changed(path);
+  if (answer.status !== 206) return abandon(answer, rangeIgnored(path));
+  const same = ['etag', 'last-modified'].every((name) => answer.headers[name] === headers[name]);
+  if (!same || answer.headers['content-range'] !== `bytes ${received}-${size - 1}/${size}`) {
+    return abandon(answer, undefined);
+  }
+  const opened = await opening(answer);
+  if (opened.first.done === true) throw endedEarly(original, received);
+  return opened;
+}
+
+/** A weak ETag never fulfils If-Match; it, and the time, are compared with those of the answer in any case. */
+function sameObject({ etag = '' }: Readonly<Record<string, string>>): Record<string, string> {
+  return /^"[^"]+"$/.test(etag) ? { 'if-match': etag } : {};
+}
+
+async function opening(answer: WireAnswer): Promise<Opened> {
+  const rest = answer.body[Symbol.asyncIterator]();
+  return { headers: answer.headers, first: await rest.next(), rest };
+}
+
+/** Closes the connection: nobody will read what comes on it. */
+async function abandon(answer: WireAnswer, error: S3Error | undefined): Promise<undefined> {
+  for await (const _ of answer.body) break;
+  if (error !== undefined) throw error;
+  return undefined;
 }
 
 async function* remaining({ first, rest }: Opened): AsyncGenerator<Uint8Array> {
@@ -126,6 +156,23 @@ function changed(path: string): S3Error {
   return new S3Error('an object changed while it was read', {
     status: 0,
     detail: `"${decodeURIComponent(path)}" is not what it was when reading began.`,
+    transient: true,
+  });
+}
+
+function notTheWhole(path: string, status: number): S3Error {
+  return new S3Error('the store does not send the whole object', {
+    status: 0,
+    detail: `"${decodeURIComponent(path)}" was asked for, and the answer has status ${status}.`,
+    hint: 'Check what is between here and the store: a cache or a proxy may answer with parts.',
+    transient: false,
+  });
+}
+
+function endedEarly({ path, size }: Original, received: number): S3Error {
+  return new S3Error('the connection to the store broke', {
+    status: 0,
+    detail: `GET "${decodeURIComponent(path)}": the answer ended after ${received} of ${size} bytes.`,
     transient: true,
   });
 }

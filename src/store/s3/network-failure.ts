@@ -47,3 +47,13 @@ export function timedOut(what: string, doing: string, ms: number): S3Error {
     transient: true,
   });
 }
+
+export function tooSlow(what: string): S3Error {
+  return new S3Error('the store answers too slowly to ever come to an end', {
+    status: 0,
+    code: 'ETIMEDOUT',
+    detail: `${what}: the answer came by a few bytes at a time.`,
+    hint: 'Check WALE_S3_ENDPOINT, HTTPS_PROXY and the network.',
+    transient: true,
+  });
+}

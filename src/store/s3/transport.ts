@@ -1,6 +1,6 @@
 /**
- * One HTTP request and its answer, over connections that are kept alive and shared. Times out when nothing moves, never
- * while something does. No service client, no redirects, no retries: those are the caller's.
+ * One HTTP request and its answer, over connections that are kept alive and shared. Times out when nothing moves, or so
+ * little that it would never end. No service client, no redirects, no retries: those are the caller's.
  */
 import * as http from 'node:http';
 import type { Agent } from 'node:https';
@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import type { Address } from './address.ts';
 import { createEchoGuard, type EchoGuard } from './echo.ts';
 import { S3Error } from './failure.ts';
-import { timedOut, unreachable } from './network-failure.ts';
+import { timedOut, tooSlow, unreachable } from './network-failure.ts';
 
 export interface WireRequest {
   /** The request in words, for messages. */
@@ -35,6 +35,15 @@ export interface Timeouts {
   readonly idleMs: number;
 }
 
+/** In twice the idle time at least so much has to go up or come down (1 KiB/s with 30 s), or it would never end. */
+const LEAST_BYTES = 64 * 1024;
+
+/**
+ * S3 keeps a connection alive with blanks while it puts an object together or removes many, which may take minutes: what
+ * is not a GET has this many idle times for its answer.
+ */
+const LONGEST_IDLES = 60;
+
 /** Makes the agent for one protocol; see agent.ts. */
 export type AgentSource = (address: Address) => Promise<http.Agent | Agent>;
 
@@ -54,7 +63,7 @@ export function createTransport(agentFor: AgentSource, timeouts: Timeouts): Tran
       return {
         status: response.statusCode ?? 0,
         headers: plainHeaders(response.headers),
-        body: empty ? noBody(response) : bodyOf(request.what, response, timeouts.idleMs, signal),
+        body: empty ? noBody(response) : bodyOf(request, response, timeouts.idleMs, signal),
       };
     },
   };
@@ -85,8 +94,14 @@ function exchange(
     };
     const onAbort = () => fail(signal.reason);
     const connecting = setTimeout(() => fail(timedOut(what, 'no connection was made', connectMs)), connectMs);
+    const slowMs = slowestMs(body, idleMs);
+    const whole = setTimeout(
+      () => fail(timedOut(what, 'next to nothing was sent or received', slowMs)),
+      slowMs,
+    );
     const settle = () => {
       clearTimeout(connecting);
+      clearTimeout(whole);
       signal.removeEventListener('abort', onAbort);
     };
     signal.addEventListener('abort', onAbort, { once: true });
@@ -105,6 +120,12 @@ function exchange(
     for (const chunk of body) request.write(chunk);
     request.end();
   });
+}
+
+/** How long a request may take until its answer begins. */
+function slowestMs(body: readonly Uint8Array[], idleMs: number): number {
+  const bytes = body.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  return 2 * idleMs * (1 + bytes / LEAST_BYTES);
 }
 
 function echoed(what: string): S3Error {
@@ -126,28 +147,33 @@ function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string>
 
 /**
  * As of every put: reading a stream only to find its end takes 2 ms in a process that does it once. The connection can
- * be used again when the end is there.
+ * be used again when the end is there. A store that sends a body all the same (Swift, with the answer to HEAD) may have
+ * had its connection closed for that before anybody could listen.
  */
 function noBody(response: http.IncomingMessage): AsyncIterable<Uint8Array> {
   const end = new Promise<{ done: true; value: undefined }>((resolve) => {
     const ended = () => resolve({ done: true, value: undefined });
+    if (response.destroyed) return ended();
     response.once('end', ended).once('close', ended).resume();
   });
   return { [Symbol.asyncIterator]: () => ({ next: () => end }) };
 }
 
 async function* bodyOf(
-  what: string,
+  { what, method }: WireRequest,
   response: http.IncomingMessage,
   idleMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const onAbort = () => response.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
+  const isSlow = method === 'GET' ? slowness(2 * idleMs, LEAST_BYTES) : slowness(LONGEST_IDLES * idleMs);
   let stalled = false;
   let timer: NodeJS.Timeout | undefined;
+  let since = 0;
   // Armed only while a byte is waited for: a slow reader is not a slow store.
   const watch = () => {
+    since = performance.now();
     timer = setTimeout(() => {
       stalled = true;
       response.destroy();
@@ -158,6 +184,7 @@ async function* bodyOf(
     watch();
     for await (const chunk of response) {
       clearTimeout(timer);
+      if (isSlow(chunk.byteLength, performance.now() - since)) throw tooSlow(what);
       yield chunk;
       watch();
     }
@@ -169,4 +196,19 @@ async function* bodyOf(
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** True once less than `leastBytes` came in a window of so many milliseconds of waiting. */
+function slowness(windowMs: number, leastBytes = Number.POSITIVE_INFINITY) {
+  let bytes = 0;
+  let waitedMs = 0;
+  return (came: number, ms: number): boolean => {
+    bytes += came;
+    waitedMs += ms;
+    if (waitedMs < windowMs) return false;
+    const slow = bytes < leastBytes;
+    bytes = 0;
+    waitedMs = 0;
+    return slow;
+  };
 }
