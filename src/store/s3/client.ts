@@ -8,7 +8,8 @@ import type { S3Settings } from '../../settings/s3.ts';
 import type { Retry } from '../retrying.ts';
 import { bucketAddress } from './address.ts';
 import type { Credentials } from './credentials.ts';
-import { type Refusal, refused, S3Error, xmlText } from './failure.ts';
+import { DOCUMENT_LIMIT_BYTES, readText, refuseDocument } from './document.ts';
+import { type Refusal, refused, type S3Error, xmlText } from './failure.ts';
 import { hashOf, queryString, sign } from './signature.ts';
 import type { Transport, WireAnswer } from './transport.ts';
 
@@ -50,7 +51,6 @@ export interface S3ClientParts {
   readonly now?: () => number;
 }
 
-const TEXT_LIMIT_BYTES = 64 * 1024 * 1024;
 const REFUSAL_LIMIT_BYTES = 64 * 1024;
 const SKEW_MS = 4 * 60_000;
 
@@ -66,7 +66,7 @@ export function createS3Client(parts: S3ClientParts): S3Client {
       return retry.run(async (limited) => {
         made += 1;
         const { status, headers, body } = await attempts(prepared, limited);
-        const text = await readText(body, TEXT_LIMIT_BYTES);
+        const text = await readText(body, DOCUMENT_LIMIT_BYTES, true);
         refuseDocument(prepared, { status, headers, text });
         return { status, headers, text, attempts: made };
       }, signal);
@@ -165,7 +165,7 @@ function createAttempts(parts: S3ClientParts) {
       const answer = await ask(parts, request, used, signal);
       if (answer.status >= 200 && answer.status < 300) return answer;
       const { status, headers } = answer;
-      const refusal = { status, headers, text: await readText(answer.body, REFUSAL_LIMIT_BYTES) };
+      const refusal = { status, headers, text: await readText(answer.body, REFUSAL_LIMIT_BYTES, false) };
       const error = refused(request.what, refusal, request.headers);
       if (!correct(request, used, refusal, error, tried)) throw error;
     }
@@ -191,33 +191,4 @@ function md5Of(body: readonly Uint8Array[]): string {
   const hash = createHash('md5');
   for (const chunk of body) hash.update(chunk);
   return hash.digest('base64');
-}
-
-async function readText(body: AsyncIterable<Uint8Array>, limit: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    length += chunk.byteLength;
-    if (length > limit) break;
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/**
- * S3 answers some requests with 200 before it knows how they end, and puts the error into the document; and a document
- * that lacks its end came from a connection that broke.
- */
-function refuseDocument({ what, headers, method }: Prepared, answer: Refusal): void {
-  const text = answer.text.trimEnd();
-  if (text === '' && method !== 'GET' && method !== 'POST') return;
-  const root = /^(?:\s*<\?[^>]*\?>)?\s*<([A-Za-z]\w*)/.exec(text)?.[1];
-  if (root === 'Error') throw refused(what, { ...answer, status: 500 }, headers);
-  const complete = root !== undefined && (text.endsWith(`</${root}>`) || text.endsWith('/>'));
-  if (complete) return;
-  throw new S3Error("the store's answer was cut off", {
-    status: 0,
-    detail: `${what}: ${text.length} characters, not a whole document.`,
-    transient: true,
-  });
 }

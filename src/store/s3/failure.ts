@@ -165,6 +165,6 @@ export function xmlText(xml: string, name: string): string | undefined {
 }
 
 /** No line breaks, no control characters, no endless text in a log. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[^\x20-\x7e\xa0-\uffff]+/g, ' ').slice(0, 400);
 }

@@ -8,17 +8,25 @@ import {
 import { listedKey } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
 import type { Call, Leftover, ObjectInfo } from '../store.ts';
-import { S3Error } from './failure.ts';
+import { printable, S3Error } from './failure.ts';
 import { bucketKey } from './object.ts';
 import type { SdkClient } from './sdk.ts';
+
+/** Removing takes no more at once, whatever a store takes a page to be. */
+const PAGE_KEYS = 1000;
+/** Pages without a key that S3 may give before it has passed what was removed; more only from a store that has no end. */
+const MOST_EMPTY_PAGES = 10_000;
 
 export async function* listObjects(
   sdk: SdkClient,
   settings: S3Settings,
   prefix: string,
   { signal }: Call,
+  mostEmptyPages = MOST_EMPTY_PAGES,
 ): AsyncGenerator<readonly ObjectInfo[]> {
   let token: string | undefined;
+  let last: string | undefined;
+  let empty = 0;
   do {
     const page = await sdk.send(
       new ListObjectsV2Command({
@@ -29,23 +37,40 @@ export async function* listObjects(
       }),
       { abortSignal: signal },
     );
-    const objects = (page.Contents ?? []).map(({ Key, Size, LastModified }) => {
-      const key = ownKey(settings, prefix, decoded(Key, page.EncodingType));
-      if (Size === undefined || LastModified === undefined) throw strange(`no size or time for "${key}"`);
-      return { key, size: Size, modified: LastModified };
-    });
-    if (objects.length > 0) yield objects;
+    const objects = objectsOf(page, settings, prefix);
+    for (const { key } of objects) {
+      if (last !== undefined && !isBefore(last, key)) throw strange(`the key "${key}" comes after "${last}"`);
+      last = key;
+    }
+    for (let i = 0; i < objects.length; i += PAGE_KEYS) yield objects.slice(i, i + PAGE_KEYS);
+    empty = objects.length === 0 ? empty + 1 : 0;
+    if (empty > mostEmptyPages) throw strange('pages without a key do not end');
     token = nextToken(page, token);
   } while (token !== undefined);
 }
 
-/** A store that gives the same token again would keep us listing for ever. */
+function objectsOf(page: ListObjectsV2CommandOutput, settings: S3Settings, prefix: string): ObjectInfo[] {
+  return (page.Contents ?? []).map(({ Key, Size, LastModified }) => {
+    const key = ownKey(settings, prefix, decoded(Key, page.EncodingType));
+    if (!Number.isSafeInteger(Size) || Size === undefined || Size < 0) throw strange(`no size for "${key}"`);
+    if (LastModified === undefined || Number.isNaN(LastModified.getTime()))
+      throw strange(`no time for "${key}"`);
+    return { key, size: Size, modified: LastModified };
+  });
+}
+
+/** By UTF-16, which is quicker to tell, or by UTF-8 bytes: only emoji and the like are ordered differently. */
+function isBefore(a: string, b: string): boolean {
+  return a < b || Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
+}
+
+/** A store that gives the same token again would keep us listing for ever; a longer loop shows in the order of its keys. */
 function nextToken(
   { IsTruncated, NextContinuationToken }: ListObjectsV2CommandOutput,
   last: string | undefined,
 ): string | undefined {
   if (IsTruncated !== true) return undefined;
-  if (NextContinuationToken === undefined || NextContinuationToken === last) {
+  if (!NextContinuationToken || NextContinuationToken === last) {
     throw strange('there are more objects, but no way on');
   }
   return NextContinuationToken;
@@ -58,6 +83,8 @@ export async function* listUploads(
   { signal }: Call,
 ): AsyncGenerator<readonly Leftover[]> {
   let markers: { KeyMarker?: string; UploadIdMarker?: string } = {};
+  /** In a row that ended at the same key. */
+  let pages = 0;
   for (;;) {
     const page = await sdk.send(
       new ListMultipartUploadsCommand({
@@ -77,9 +104,11 @@ export async function* listUploads(
     if (page.IsTruncated !== true) return;
     const KeyMarker = decoded(page.NextKeyMarker, page.EncodingType);
     const UploadIdMarker = page.NextUploadIdMarker ?? '';
-    if (KeyMarker === markers.KeyMarker && UploadIdMarker === markers.UploadIdMarker) {
-      throw strange('there are more uploads, but no way on');
-    }
+    const { KeyMarker: before = '' } = markers;
+    const isOnward =
+      KeyMarker === before ? UploadIdMarker !== markers.UploadIdMarker : isBefore(before, KeyMarker);
+    pages = KeyMarker === before ? pages + 1 : 0;
+    if (!isOnward || pages > MOST_EMPTY_PAGES) throw strange('there are more uploads, but no way on');
     markers = { KeyMarker, UploadIdMarker };
   }
 }
@@ -102,7 +131,12 @@ export async function abortUpload(
 /** Amazon writes a blank as a plus sign when it encodes keys; a plus sign itself is always encoded. */
 function decoded(text: string | undefined, encoding: string | undefined): string {
   if (text === undefined) throw strange('a key is missing');
-  return encoding === 'url' ? decodeURIComponent(text.replaceAll('+', ' ')) : text;
+  if (encoding !== 'url') return text;
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    throw strange(`the key "${text}" is not percent-encoded as the store says`);
+  }
 }
 
 /** Keys outside of what was asked for are none of ours, whatever the store says. */
@@ -113,5 +147,6 @@ export function ownKey(settings: S3Settings, prefix: string, key: string): Retur
 }
 
 function strange(detail: string): S3Error {
-  return new S3Error("the store's listing makes no sense", { status: 0, detail, transient: false });
+  const parts = { status: 0, detail: printable(detail), transient: false };
+  return new S3Error("the store's listing makes no sense", parts);
 }

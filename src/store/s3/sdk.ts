@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { S3Client as SdkClient } from '@aws-sdk/client-s3';
 import type { HttpHandlerOptions, HttpRequest, HttpResponse, QueryParameterBag } from '@smithy/types';
 import type { S3Client, S3Request } from './client.ts';
+import { printable, S3Error } from './failure.ts';
 import { silenceSdk } from './sdk-notices.ts';
 
 export type { SdkClient };
@@ -19,7 +20,9 @@ const DROPPED =
 /** `signal` is for requests that come without one, such as those of an upload. */
 export function createSdkClient(client: S3Client, bucket: string, signal?: AbortSignal): SdkClient {
   silenceSdk();
-  return new SdkClient({
+  /** What `client` has thrown is an answer; what else comes out of the SDK is its not understanding one. */
+  const answers = new WeakSet<object>();
+  const sdk = new SdkClient({
     endpoint: 'https://bucket.invalid',
     forcePathStyle: true,
     region: 'us-east-1',
@@ -39,8 +42,29 @@ export function createSdkClient(client: S3Client, bucket: string, signal?: Abort
     userAgentAppId: '',
     requestHandler: {
       handle: (request: HttpRequest, options?: HttpHandlerOptions) =>
-        handle(client, bucket, request, options?.abortSignal ?? signal),
+        handle(client, bucket, request, options?.abortSignal ?? signal).catch((error: unknown) => {
+          if (error instanceof Error) answers.add(error);
+          throw error;
+        }),
     },
+  });
+  sdk.middlewareStack.add(
+    (next) => (args) =>
+      next(args).catch((error: unknown) => {
+        throw error instanceof Error && !answers.has(error) ? notUnderstood(error) : error;
+      }),
+    { step: 'initialize', priority: 'high' },
+  );
+  return sdk;
+}
+
+function notUnderstood(error: Error): S3Error {
+  return new S3Error("the store's answer makes no sense", {
+    status: 0,
+    detail: printable(error.message.split('\n', 1)[0] ?? ''),
+    hint: 'Check that WALE_S3_ENDPOINT is the address of an S3 store.',
+    transient: false,
+    cause: error,
   });
 }
 
