@@ -38,6 +38,8 @@ export interface S3Settings {
   readonly caFile: string | undefined;
   /** URL of a proxy for https, which may carry user and password. */
   readonly proxy: string | undefined;
+  /** The same on the way to who gives the keys of a role (STS). */
+  readonly identityProxy: string | undefined;
 }
 
 /** `url` is the storage prefix, `s3://bucket/path`. Throws SettingError, naming the setting. */
@@ -56,8 +58,32 @@ export function readS3Settings(url: string, environment: Environment, options: G
     encryption: readEncryption(environment, endpoint !== undefined),
     conditionalPut: readConditionalPut(environment, endpoint?.host),
     caFile: given(environment, 'AWS_CA_BUNDLE'),
-    proxy: readProxy(environment, endpoint ?? { host: `s3.${region}.amazonaws.com`, port: 443 }),
+    proxy: readProxy(environment, bucketHost(bucket, region, endpoint)),
+    identityProxy: readProxy(environment, identityHost(environment, region)),
   };
+}
+
+/** Where the bucket has a host of its own, it is that which NO_PROXY may name. */
+function bucketHost(
+  bucket: string,
+  region: string,
+  endpoint: S3Endpoint | undefined,
+): { host: string; port: number } {
+  if (endpoint === undefined) return { host: `${bucket}.s3.${region}.${amazon(region)}`, port: 443 };
+  if (endpoint.style === 'path') return endpoint;
+  return { host: `${bucket}.${endpoint.host}`, port: endpoint.port };
+}
+
+function amazon(region: string): string {
+  return region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
+}
+
+/** As the SDK finds it; see docs/stores.md. */
+function identityHost(environment: Environment, region: string): { host: string; port: number } {
+  const url = given(environment, 'AWS_ENDPOINT_URL_STS') ?? given(environment, 'AWS_ENDPOINT_URL');
+  if (url === undefined || !URL.canParse(url)) return { host: `sts.${region}.${amazon(region)}`, port: 443 };
+  const { hostname, port } = new URL(url);
+  return { host: hostname, port: port === '' ? 443 : Number(port) };
 }
 
 /** An empty variable counts as unset, as it did in the original. */

@@ -1,5 +1,6 @@
 /** What clouds offer on an address of their own: instance metadata (version 2 only), container credentials, STS. */
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface OfferedKeys {
@@ -12,6 +13,8 @@ export interface MetadataServer {
   readonly url: string;
   /** Method and path of what was asked. */
   readonly asked: string[];
+  /** The keys that are given from now on. */
+  keys: OfferedKeys;
   /** When the keys that are given from now on expire. */
   expires: Date;
   close(): Promise<void>;
@@ -19,17 +22,22 @@ export interface MetadataServer {
 
 const SESSION = 'metadata-session';
 
-export async function createMetadataServer(keys: OfferedKeys): Promise<MetadataServer> {
-  const server = createServer((request, response) => {
+export async function createMetadataServer(
+  keys: OfferedKeys,
+  tls?: { readonly key: string; readonly cert: string },
+): Promise<MetadataServer> {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     state.asked.push(`${request.method} ${request.url}`);
-    const body = answerTo(request, keys, state.expires.toISOString().replace(/\.\d+/, ''));
+    const body = answerTo(request, state.keys, state.expires.toISOString().replace(/\.\d+/, ''));
     response.writeHead(body === undefined ? 404 : body === '' ? 401 : 200);
     response.end(body);
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const state: MetadataServer = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked: [],
+    keys,
     expires: new Date(Date.now() + 3_600_000),
     async close() {
       server.closeAllConnections();

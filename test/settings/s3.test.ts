@@ -203,6 +203,30 @@ describe('the way to the store', () => {
     }
   });
 
+  it.each([
+    [{ WALE_S3_ENDPOINT: 'https+subdomain://store.example' }, 'my-bucket.store.example'],
+    [{ WALE_S3_ENDPOINT: 'https+subdomain://store.example' }, 'store.example'],
+    [{ AWS_REGION: 'eu-central-1' }, 'my-bucket.s3.eu-central-1.amazonaws.com'],
+    [{ AWS_REGION: 'cn-north-1' }, '.amazonaws.com.cn'],
+  ])('NO_PROXY may name the host that a bucket has of its own: %s %s', (environment, no) => {
+    const proxied = { ...environment, HTTPS_PROXY: 'http://proxy:3128' };
+    const proxyOf = (list: string) =>
+      readS3Settings('s3://my-bucket/x', { ...KEYS, ...proxied, NO_PROXY: list }, {}).proxy;
+    expect(proxyOf(no)).toBeUndefined();
+    expect(proxyOf(`other.${no.replace(/^\./, '')}`)).toBe('http://proxy:3128');
+  });
+
+  it.each([
+    [{}, 'sts.eu-central-1.amazonaws.com'],
+    [{ AWS_REGION: 'cn-north-1' }, 'sts.cn-north-1.amazonaws.com.cn'],
+    [{ AWS_ENDPOINT_URL_STS: 'https://identity.example:8443/x' }, 'identity.example:8443'],
+    [{ AWS_ENDPOINT_URL: 'https://clone.example' }, 'clone.example'],
+  ])('and that of who gives the keys of a role: %s %s', (changes, no) => {
+    const environment = { AWS_REGION: 'eu-central-1', HTTPS_PROXY: 'http://proxy:3128', ...changes };
+    expect(read({ ...environment, NO_PROXY: 'store.example' }).identityProxy).toBe('http://proxy:3128');
+    expect(read({ ...environment, NO_PROXY: no }).identityProxy).toBeUndefined();
+  });
+
   it('cannot be an address that is none, and a password in it is not shown', () => {
     try {
       read({ HTTPS_PROXY: 'http://user:hidden@proxy:port' });

@@ -1,6 +1,7 @@
 /** Connections to the store: kept alive, shared within the command, through a proxy or with an own authority if set. */
 import { promises as fs } from 'node:fs';
 import * as http from 'node:http';
+import type { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { SettingError } from '../../errors.ts';
 import type { Address } from './address.ts';
@@ -10,6 +11,12 @@ export interface AgentOptions {
   readonly caFile: string | undefined;
   readonly proxy: string | undefined;
   /** How host names are resolved; Node's way unless given. */
+  readonly lookup?: LookupFunction | undefined;
+}
+
+export interface SecureAgentOptions {
+  readonly ca?: string | string[] | undefined;
+  readonly proxy: string | undefined;
   readonly lookup?: LookupFunction | undefined;
 }
 
@@ -25,7 +32,7 @@ export function createAgents(options: AgentOptions): Agents {
   const agentFor = ({ protocol }: Address) => {
     const known = made.get(protocol);
     if (known !== undefined) return known;
-    const agent = protocol === 'http' ? plainAgent(options) : secureAgent(options);
+    const agent = protocol === 'http' ? plainAgent(options) : storeAgent(options);
     made.set(protocol, agent);
     return agent;
   };
@@ -42,21 +49,27 @@ export function createAgents(options: AgentOptions): Agents {
   };
 }
 
+async function storeAgent({ caFile, proxy, lookup }: AgentOptions): Promise<Agent> {
+  return secureAgent({ proxy, lookup, ca: caFile === undefined ? undefined : await readAuthorities(caFile) });
+}
+
 async function plainAgent({ lookup }: AgentOptions): Promise<http.Agent> {
   return new http.Agent({ ...KEEP_ALIVE, ...(lookup === undefined ? {} : { lookup }) });
 }
 
-async function secureAgent({ caFile, proxy, lookup }: AgentOptions): Promise<http.Agent> {
-  const { Agent } = await import('node:https');
-  const ca = caFile === undefined ? {} : { ca: await readAuthorities(caFile) };
+/** `ca`: in PEM form, instead of Node's own. */
+export async function secureAgent({ ca, proxy, lookup }: SecureAgentOptions): Promise<Agent> {
+  const options = { ...KEEP_ALIVE, ...(ca === undefined ? {} : { ca }) };
   if (proxy !== undefined) {
     const { createTunnelAgent } = await import('./tunnel.ts');
-    return createTunnelAgent(proxy, { ...KEEP_ALIVE, ...ca });
+    return createTunnelAgent(proxy, options);
   }
-  return new Agent({ ...KEEP_ALIVE, ...ca, ...(lookup === undefined ? {} : { lookup }) });
+  const https = await import('node:https');
+  return new https.Agent({ ...options, ...(lookup === undefined ? {} : { lookup }) });
 }
 
-async function readAuthorities(path: string): Promise<string> {
+/** The text of a file of certificates. */
+export async function readAuthorities(path: string): Promise<string> {
   let text: string;
   try {
     text = await fs.readFile(path, 'utf8');

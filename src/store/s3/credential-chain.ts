@@ -1,9 +1,18 @@
 /** The SDK's own chain: profile files, web identity, container credentials, instance profile. Reads the environment itself. */
+import { rootCertificates } from 'node:tls';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
-import type { KeyProvider } from './credentials.ts';
+import { readAuthorities, secureAgent } from './agent.ts';
+import type { KeyProvider, KeyRoute } from './credentials.ts';
 import { silenceSdk } from './sdk-notices.ts';
 
-export function chainProvider(): KeyProvider {
+/**
+ * Who gives the keys of a role is asked through the proxy and with the authorities of the settings, as the store is; but it
+ * may be AWS where the store is one's own, so that Node's authorities stay.
+ */
+export async function chainProvider({ caFile, proxy }: KeyRoute): Promise<KeyProvider> {
   silenceSdk();
-  return defaultProvider();
+  if (caFile === undefined && proxy === undefined) return defaultProvider();
+  const ca = caFile === undefined ? {} : { ca: [...rootCertificates, await readAuthorities(caFile)] };
+  const httpsAgent = await secureAgent({ proxy, ...ca });
+  return defaultProvider({ clientConfig: { requestHandler: { httpsAgent } } });
 }

@@ -1,5 +1,5 @@
 /** The keys that requests are signed with: given ones, the instance profile's, or those of the SDK's chain. */
-import { SettingError } from '../../errors.ts';
+import { SettingError, StoreError } from '../../errors.ts';
 import type { S3CredentialSource, S3Keys } from '../../settings/s3.ts';
 
 export interface Credentials {
@@ -18,47 +18,84 @@ export interface TemporaryKeys {
 
 export type KeyProvider = () => Promise<TemporaryKeys>;
 
+/** How services that give keys are reached, where that is not as the SDK would do it. */
+export interface KeyRoute {
+  readonly caFile: string | undefined;
+  readonly proxy: string | undefined;
+}
+
+type Source = 'instance-profile' | 'chain';
+
 /** Renewed this long before they expire, so that no request outlives its keys. */
 const MARGIN_MS = 5 * 60_000;
+/** While the old ones hold, who has no new ones is not asked for every request. */
+const PAUSE_MS = 15_000;
 
 export function createCredentials(
   source: S3CredentialSource,
-  providerOf: (source: 'instance-profile' | 'chain') => Promise<KeyProvider> = importProvider,
+  providerOf: (source: Source) => Promise<KeyProvider>,
 ): Credentials {
   if (typeof source === 'object') return { get: async () => source, renew: () => false };
-  let current: Promise<TemporaryKeys> | undefined;
-  let expires = Number.POSITIVE_INFINITY;
+  let held: TemporaryKeys | undefined;
+  let loading: Promise<TemporaryKeys> | undefined;
+  let before = false;
+  let notUntil = 0;
   const load = async () => {
-    const keys = await provide(source, providerOf);
-    expires = keys.expiration?.getTime() ?? Number.POSITIVE_INFINITY;
-    return keys;
+    const old = held;
+    try {
+      held = await provide(source, providerOf);
+      before = true;
+      return held;
+    } catch (error) {
+      if (old !== undefined && old === held && Date.now() < expiryOf(old)) {
+        notUntil = Date.now() + PAUSE_MS;
+        return old;
+      }
+      throw before ? notRenewed(error) : error;
+    } finally {
+      loading = undefined;
+    }
+  };
+  const usable = (): TemporaryKeys | undefined => {
+    const now = Date.now();
+    const marginMs = now < notUntil ? 0 : MARGIN_MS;
+    return held !== undefined && now < expiryOf(held) - marginMs ? held : undefined;
+  };
+  const renewal = (): Promise<TemporaryKeys> => {
+    loading ??= load();
+    return loading;
   };
   return {
     async get(signal) {
-      if (current === undefined || Date.now() > expires - MARGIN_MS) {
-        expires = Number.POSITIVE_INFINITY;
-        current = load();
-        current.catch(() => {
-          current = undefined;
-        });
-      }
-      const { accessKeyId, secretAccessKey, sessionToken } = await abortable(current, signal);
+      const { accessKeyId, secretAccessKey, sessionToken } = usable() ?? (await abortable(renewal(), signal));
       return { accessKeyId, secretAccessKey, sessionToken };
     },
     renew() {
-      current = undefined;
+      held = undefined;
       return true;
     },
   };
 }
 
+function expiryOf({ expiration }: TemporaryKeys): number {
+  return expiration?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+/** Keys were given before: in the middle of a long command the service may be back soon. */
+function notRenewed(error: unknown): unknown {
+  if (!(error instanceof SettingError)) return error;
+  const { message, detail, hint } = error;
+  return new StoreError(message, { detail, hint, transient: true, cause: error });
+}
+
 async function provide(
-  source: 'instance-profile' | 'chain',
-  providerOf: (source: 'instance-profile' | 'chain') => Promise<KeyProvider>,
+  source: Source,
+  providerOf: (source: Source) => Promise<KeyProvider>,
 ): Promise<TemporaryKeys> {
   try {
     return await (await providerOf(source))();
   } catch (error) {
+    if (error instanceof SettingError) throw error;
     throw new SettingError(
       source === 'chain'
         ? 'no AWS credentials were found'
@@ -75,9 +112,12 @@ async function provide(
   }
 }
 
-async function importProvider(source: 'instance-profile' | 'chain'): Promise<KeyProvider> {
-  if (source === 'chain') return (await import('./credential-chain.ts')).chainProvider();
-  return (await import('./instance-profile.ts')).instanceProfileProvider();
+/** Loads what gives the keys only when they are asked for. */
+export function keyProviders(route: KeyRoute): (source: Source) => Promise<KeyProvider> {
+  return async (source) => {
+    if (source === 'chain') return (await import('./credential-chain.ts')).chainProvider(route);
+    return (await import('./instance-profile.ts')).instanceProfileProvider();
+  };
 }
 
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

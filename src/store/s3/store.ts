@@ -10,7 +10,7 @@ import type { Retry } from '../retrying.ts';
 import type { Body, PutOptions, PutResult, Store } from '../store.ts';
 import { createAgents } from './agent.ts';
 import { createS3Client, type S3Client } from './client.ts';
-import { createCredentials } from './credentials.ts';
+import { createCredentials, keyProviders } from './credentials.ts';
 import { createDownloads } from './download.ts';
 import { S3Error } from './failure.ts';
 import { createHabitNotes } from './habit-notes.ts';
@@ -33,7 +33,10 @@ export function createS3Store(parts: S3StoreParts): Store {
   const { settings, retry, timeouts = TIMEOUTS, lookup, notesFolder } = parts;
   const agents = createAgents({ caFile: settings.caFile, proxy: settings.proxy, lookup });
   const transport = createTransport(agents.agentFor, timeouts);
-  const credentials = createCredentials(settings.credentials);
+  const credentials = createCredentials(
+    settings.credentials,
+    keyProviders({ caFile: settings.caFile, proxy: settings.identityProxy }),
+  );
   const client = createS3Client({ settings, transport, credentials, retry });
   const head = createHead(client, settings, retry);
   const notes = createHabitNotes({ folder: notesFolder, settings });

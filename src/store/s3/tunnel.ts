@@ -11,6 +11,8 @@ export function createTunnelAgent(proxy: string, options: https.AgentOptions): h
   return new TunnelAgent(new URL(proxy), options);
 }
 
+const CONNECT_MS = 10_000;
+
 type Connected = (error: Error | null, socket: Duplex) => void;
 
 class TunnelAgent extends https.Agent {
@@ -26,6 +28,10 @@ class TunnelAgent extends https.Agent {
     const target = `${host.includes(':') ? `[${host}]` : host}:${options.port}`;
     const request = this.#connect(target);
     const fail = (error: Error) => connected?.(error, request as never);
+    // Whoever waits has given up by then; the connection would stay.
+    request.setTimeout(CONNECT_MS, () =>
+      request.destroy(new Error(`it said nothing for ${CONNECT_MS / 1000} s`)),
+    );
     request.on('error', (error) => fail(proxyFailure(this.#proxy, error.message, true)));
     request.on('connect', (answer: http.IncomingMessage, socket: Socket) => {
       if (answer.statusCode === 200) {

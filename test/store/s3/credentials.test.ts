@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { walKey } from '../../../src/archive/layout.ts';
+import { SettingError } from '../../../src/errors.ts';
 import { createCredentials } from '../../../src/store/s3/credentials.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { createMetadataServer, type MetadataServer } from '../../harness/metadata-server.ts';
@@ -105,13 +106,26 @@ describe("the SDK's chain, when no key is given", () => {
 });
 
 describe('keys that expire', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  async function* piecesOf(bytes: Uint8Array) {
+    for (let i = 0; i < bytes.length; i += 1_000_000) yield bytes.subarray(i, i + 1_000_000);
+  }
+
   const given = (...expirations: (Date | undefined)[]) => {
     let asked = 0;
+    let failing = false;
     const provider = async () => async () => {
       asked += 1;
+      if (failing) throw new Error('nobody answers');
       return { ...KEYS, accessKeyId: `KEY${asked}`, expiration: expirations[asked - 1] };
     };
-    return { credentials: createCredentials('chain', provider), asked: () => asked };
+    const fail = (yes: boolean) => {
+      failing = yes;
+    };
+    return { credentials: createCredentials('chain', provider), asked: () => asked, fail };
   };
   const inMinutes = (minutes: number) => new Date(Date.now() + minutes * 60_000);
 
@@ -133,8 +147,56 @@ describe('keys that expire', () => {
     await credentials.get(call.signal);
     expect(credentials.renew()).toBe(true);
     expect((await credentials.get(call.signal)).accessKeyId).toBe('KEY2');
-    const fixed = createCredentials({ ...KEYS, sessionToken: undefined });
+    const fixed = createCredentials({ ...KEYS, sessionToken: undefined }, async () => async () => KEYS);
     expect(fixed.renew()).toBe(false);
+  });
+
+  it('are used as long as they hold when no new ones are to be had; they are asked for again later', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const { credentials, asked, fail } = given(inMinutes(4), inMinutes(60));
+    expect((await credentials.get(call.signal)).accessKeyId).toBe('KEY1');
+    fail(true);
+    expect((await credentials.get(call.signal)).accessKeyId).toBe('KEY1');
+    expect((await credentials.get(call.signal)).accessKeyId).toBe('KEY1');
+    expect(asked()).toBe(2);
+    vi.setSystemTime(Date.now() + 3 * 60_000);
+    fail(false);
+    expect((await credentials.get(call.signal)).accessKeyId).toBe('KEY3');
+  });
+
+  it('and cannot be renewed in the middle of a command may be so soon: that is tried again', async () => {
+    const { credentials, fail } = given(inMinutes(4));
+    fail(true);
+    await expect(credentials.get(call.signal)).rejects.toBeInstanceOf(SettingError);
+    fail(false);
+    await credentials.get(call.signal);
+    fail(true);
+    credentials.renew();
+    await expect(credentials.get(call.signal)).rejects.toMatchObject({
+      message: 'no AWS credentials were found',
+      detail: 'nobody answers',
+      transient: true,
+    });
+  });
+
+  it('in the middle of an upload in parts are renewed, and it goes on', async () => {
+    const expired = { ...KEYS, sessionToken: KEYS.token, expired: true };
+    const fresh = { accessKeyId: 'ASIAFRESH', secretAccessKey: 'fresh', token: 'fresh/token=' };
+    let parts = 0;
+    server.intercept = ({ query }) => {
+      if (query.has('partNumber')) parts += 1;
+      if (parts === 2) {
+        server.accounts = [expired, { ...fresh, sessionToken: fresh.token }];
+        metadata.keys = fresh;
+      }
+      return undefined;
+    };
+    const environment = { ...NOBODY, AWS_INSTANCE_PROFILE: 'true' };
+    store = openTestStore(server.url, { environment, attempts: 1 });
+    const whole = Buffer.alloc(21 * 1024 * 1024, 7);
+    await store.put(walKey('large'), piecesOf(whole), { ...createOnly, createOnly: false });
+    expect(server.bucket.get(`some/prefix/${walKey('large')}`)?.size).toBe(whole.length);
+    expect(server.log.filter((line) => line.endsWith(' 400')).length).toBeGreaterThan(0);
   });
 
   it('do not hold up a command that is stopped', async () => {

@@ -1,12 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { walKey } from '../../../src/archive/layout.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { contents } from '../../contract/store.ts';
 import { type ConnectProxy, createConnectProxy } from '../../harness/connect-proxy.ts';
+import { createMetadataServer, type MetadataServer } from '../../harness/metadata-server.ts';
+import { poll } from '../../harness/poll.ts';
+import { createRawServer, rawAnswer } from '../../harness/s3/raw-server.ts';
 import { createS3Server, type S3Server } from '../../harness/s3/server.ts';
 import { openTestStore, type TestStoreOptions } from '../../harness/s3/store.ts';
+import { createScratch } from '../../harness/scratch.ts';
 
 const file = (name: string) => fileURLToPath(new URL(`../../harness/tls/${name}`, import.meta.url));
 const AUTHORITY = file('ca.pem');
@@ -14,15 +19,13 @@ const call = { signal: new AbortController().signal };
 const createOnly = { ...call, createOnly: true, contentType: 'text/plain' } as const;
 const key = walKey('000000010000000000000001');
 
+const tls = { key: readFileSync(file('server.key'), 'utf8'), cert: readFileSync(file('server.pem'), 'utf8') };
+
 let server: S3Server;
 let proxy: ConnectProxy;
 let store: Store | undefined;
 
 beforeAll(async () => {
-  const tls = {
-    key: readFileSync(file('server.key'), 'utf8'),
-    cert: readFileSync(file('server.pem'), 'utf8'),
-  };
   server = await createS3Server({ tls, region: 'eu-central-1' });
 });
 afterAll(() => server.close());
@@ -118,9 +121,80 @@ describe('HTTPS_PROXY', () => {
     proxy = await createConnectProxy(server.port);
   });
 
+  it('that takes a connection and says nothing is given up, and nothing stays open', async () => {
+    const silent = await createRawServer(() => undefined);
+    const timeouts = { connectMs: 100, idleMs: 1000 };
+    const opened = open({ ...environment(), HTTPS_PROXY: silent.url }, { timeouts });
+    await expect(opened.get(key, call)).rejects.toMatchObject({
+      message: 'the store does not answer',
+      detail: expect.stringContaining('It was tried 2 times.'),
+    });
+    const asked = `CONNECT ${new URL(server.url).host}`;
+    expect(silent.asked).toEqual([asked, asked]);
+    await poll('the connections to close', () => silent.open.size === 0);
+    await silent.close();
+  });
+
+  it.each([
+    ['rubbish', Buffer.from('SSH-2.0-OpenSSH_9.2\r\n')],
+    ['a redirect', rawAnswer(302, { location: 'http://127.0.0.1:1/' })],
+    ['the page of a portal', rawAnswer(200, {}, '<html>Please sign in</html>')],
+    ['headers without end', rawAnswer(200, { 'x-long': 'x'.repeat(1_000_000) })],
+  ])('that answers with %s is not taken for the store', async (_, answer) => {
+    const hostile = await createRawServer((socket) => socket.write(answer));
+    const opened = open({ ...environment(), HTTPS_PROXY: hostile.url });
+    await expect(opened.get(key, call)).rejects.toMatchObject({ name: 'StoreError' });
+    await hostile.close();
+  });
+
   it('is left aside for hosts of NO_PROXY', async () => {
     await roundTrip(open({ ...environment(), NO_PROXY: '127.0.0.1' }));
     expect(proxy.asked).toEqual([]);
+  });
+});
+
+describe('who gives the keys of a role', () => {
+  const KEYS = { accessKeyId: 'ASIAROLE', secretAccessKey: 'role/secret', token: 'role/token=' };
+  let identity: MetadataServer;
+  beforeEach(async () => {
+    identity = await createMetadataServer(KEYS, tls);
+    server.accounts = [...server.accounts, { ...KEYS, sessionToken: KEYS.token }];
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) vi.stubEnv(name, undefined);
+    const file = join(createScratch(), 'token');
+    writeFileSync(file, 'identity');
+    vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', file);
+    vi.stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::123456789012:role/archiver');
+    vi.stubEnv('AWS_REGION', 'eu-central-1');
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await identity.close();
+  });
+
+  const role = (url: string, more: Record<string, string>) => {
+    vi.stubEnv('AWS_ENDPOINT_URL_STS', url);
+    const nobody = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS_ENDPOINT_URL_STS: url };
+    return open({ ...nobody, AWS_CA_BUNDLE: AUTHORITY, ...more });
+  };
+
+  it('is trusted by the authorities of AWS_CA_BUNDLE', async () => {
+    await roundTrip(role(identity.url, {}));
+    expect(identity.asked).toEqual(['POST /']);
+  });
+
+  it('is asked through HTTPS_PROXY, unless NO_PROXY names it', async () => {
+    const through = await createConnectProxy(Number(new URL(identity.url).port));
+    const proxied = { HTTPS_PROXY: through.url, NO_PROXY: '127.0.0.1' };
+    await roundTrip(role('https://wale-test.s3.eu-central-1.amazonaws.com', proxied));
+    expect(through.asked.map(({ target }) => target)).toEqual([
+      'wale-test.s3.eu-central-1.amazonaws.com:443',
+    ]);
+    server.bucket.delete(`some/prefix/${key}`);
+    await roundTrip(role(identity.url, proxied));
+    expect(through.asked).toHaveLength(1);
+    expect(identity.asked).toHaveLength(2);
+    await through.close();
   });
 });
 
