@@ -10,6 +10,8 @@ import type { AgentSource } from './transport.ts';
 export interface AgentOptions {
   readonly caFile: string | undefined;
   readonly proxy: string | undefined;
+  /** How long a proxy may say nothing. */
+  readonly connectMs: number;
   /** How host names are resolved; Node's way unless given. */
   readonly lookup?: LookupFunction | undefined;
 }
@@ -17,6 +19,8 @@ export interface AgentOptions {
 export interface SecureAgentOptions {
   readonly ca?: string | string[] | undefined;
   readonly proxy: string | undefined;
+  /** How long a proxy may say nothing. */
+  readonly connectMs: number;
   readonly lookup?: LookupFunction | undefined;
 }
 
@@ -49,8 +53,8 @@ export function createAgents(options: AgentOptions): Agents {
   };
 }
 
-async function storeAgent({ caFile, proxy, lookup }: AgentOptions): Promise<Agent> {
-  return secureAgent({ proxy, lookup, ca: caFile === undefined ? undefined : await readAuthorities(caFile) });
+async function storeAgent({ caFile, ...options }: AgentOptions): Promise<Agent> {
+  return secureAgent({ ...options, ca: caFile === undefined ? undefined : await readAuthorities(caFile) });
 }
 
 async function plainAgent({ lookup }: AgentOptions): Promise<http.Agent> {
@@ -58,11 +62,11 @@ async function plainAgent({ lookup }: AgentOptions): Promise<http.Agent> {
 }
 
 /** `ca`: in PEM form, instead of Node's own. */
-export async function secureAgent({ ca, proxy, lookup }: SecureAgentOptions): Promise<Agent> {
+export async function secureAgent({ ca, proxy, connectMs, lookup }: SecureAgentOptions): Promise<Agent> {
   const options = { ...KEEP_ALIVE, ...(ca === undefined ? {} : { ca }) };
   if (proxy !== undefined) {
     const { createTunnelAgent } = await import('./tunnel.ts');
-    return createTunnelAgent(proxy, options);
+    return createTunnelAgent({ url: proxy, connectMs }, options);
   }
   const https = await import('node:https');
   return new https.Agent({ ...options, ...(lookup === undefined ? {} : { lookup }) });

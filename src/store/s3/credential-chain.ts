@@ -5,6 +5,8 @@ import { readAuthorities, secureAgent } from './agent.ts';
 import type { KeyProvider, KeyRoute } from './credentials.ts';
 import { silenceSdk } from './sdk-notices.ts';
 
+const CONNECT_MS = 10_000;
+
 /**
  * Who gives the keys of a role is asked through the proxy and with the authorities of the settings, as the store is; but it
  * may be AWS where the store is one's own, so that Node's authorities stay.
@@ -13,6 +15,6 @@ export async function chainProvider({ caFile, proxy }: KeyRoute): Promise<KeyPro
   silenceSdk();
   if (caFile === undefined && proxy === undefined) return defaultProvider();
   const ca = caFile === undefined ? {} : { ca: [...rootCertificates, await readAuthorities(caFile)] };
-  const httpsAgent = await secureAgent({ proxy, ...ca });
+  const httpsAgent = await secureAgent({ proxy, connectMs: CONNECT_MS, ...ca });
   return defaultProvider({ clientConfig: { requestHandler: { httpsAgent } } });
 }

@@ -31,7 +31,12 @@ const TIMEOUTS: Timeouts = { connectMs: 10_000, idleMs: 30_000 };
 
 export function createS3Store(parts: S3StoreParts): Store {
   const { settings, retry, timeouts = TIMEOUTS, lookup, notesFolder } = parts;
-  const agents = createAgents({ caFile: settings.caFile, proxy: settings.proxy, lookup });
+  const agents = createAgents({
+    caFile: settings.caFile,
+    proxy: settings.proxy,
+    connectMs: timeouts.connectMs,
+    lookup,
+  });
   const transport = createTransport(agents.agentFor, timeouts);
   const credentials = createCredentials(
     settings.credentials,

@@ -6,21 +6,27 @@ import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { S3Error } from './failure.ts';
 
-/** `proxy` is an http or https URL, with or without user and password. */
-export function createTunnelAgent(proxy: string, options: https.AgentOptions): https.Agent {
-  return new TunnelAgent(new URL(proxy), options);
+/** `url` is of http or https, with or without user and password; `connectMs`: how long the proxy may say nothing. */
+export interface Proxy {
+  readonly url: string;
+  readonly connectMs: number;
 }
 
-const CONNECT_MS = 10_000;
+export function createTunnelAgent(proxy: Proxy, options: https.AgentOptions): https.Agent {
+  return new TunnelAgent(proxy, options);
+}
 
 type Connected = (error: Error | null, socket: Duplex) => void;
 
 class TunnelAgent extends https.Agent {
   readonly #proxy: URL;
 
-  constructor(proxy: URL, options: https.AgentOptions) {
+  readonly #connectMs: number;
+
+  constructor({ url, connectMs }: Proxy, options: https.AgentOptions) {
     super(options);
-    this.#proxy = proxy;
+    this.#proxy = new URL(url);
+    this.#connectMs = connectMs;
   }
 
   override createConnection(options: https.RequestOptions, connected?: Connected): undefined {
@@ -29,12 +35,13 @@ class TunnelAgent extends https.Agent {
     const request = this.#connect(target);
     const fail = (error: Error) => connected?.(error, request as never);
     // Whoever waits has given up by then; the connection would stay.
-    request.setTimeout(CONNECT_MS, () =>
-      request.destroy(new Error(`it said nothing for ${CONNECT_MS / 1000} s`)),
-    );
+    const silent = new Error(`it said nothing for ${this.#connectMs / 1000} s`);
+    request.setTimeout(this.#connectMs, () => request.destroy(silent));
     request.on('error', (error) => fail(proxyFailure(this.#proxy, error.message, true)));
-    request.on('connect', (answer: http.IncomingMessage, socket: Socket) => {
-      if (answer.statusCode === 200) {
+    request.on('connect', (answer: http.IncomingMessage, socket: Socket, more: Buffer) => {
+      socket.setTimeout(0);
+      // In a tunnel it is we who speak first; what comes with the answer is a page of the proxy's own.
+      if (answer.statusCode === 200 && more.length === 0) {
         const server = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
         return connected?.(null, tls.connect({ ...tlsOptions(this.options), ...server, socket }));
       }
@@ -42,7 +49,7 @@ class TunnelAgent extends https.Agent {
       fail(
         proxyFailure(
           this.#proxy,
-          `it answered CONNECT with ${answer.statusCode}`,
+          `it answered CONNECT with ${answer.statusCode}${more.length > 0 ? ' and more' : ''}`,
           (answer.statusCode ?? 0) >= 500,
         ),
       );
