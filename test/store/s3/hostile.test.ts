@@ -38,7 +38,8 @@ afterEach(async () => {
 function open(options: TestStoreOptions = {}): Store {
   store = openTestStore(server.url, {
     attempts: 3,
-    timeouts: { connectMs: 400, idleMs: 200 },
+    // So that a busy machine does not show: nothing here waits for them.
+    timeouts: { connectMs: 10_000, idleMs: 10_000 },
     ...options,
     environment: { WALE_S3_CONDITIONAL_PUT: 'true', ...options.environment },
   });
@@ -49,6 +50,9 @@ const always =
   (answer: Buffer): RawAnswering =>
   (socket) =>
     socket.write(answer);
+
+/** For what does wait. */
+const SOON = { attempts: 1, timeouts: { connectMs: 2000, idleMs: 200 } };
 
 async function listed(from: Store): Promise<string[]> {
   const keys: string[] = [];
@@ -185,8 +189,8 @@ describe('answers that are no HTTP', () => {
 
   it('interim answers without end are waited for no longer than an answer', async () => {
     server.answering = (socket) => endlessly(socket, 'HTTP/1.1 100 Continue\r\n\r\n');
-    expect((await failureOf(put(open({ attempts: 1 })))).message).toBe('the store does not answer');
-    expect((await failureOf(get(open({ attempts: 1 })))).message).toBe('the store does not answer');
+    expect((await failureOf(put(open(SOON)))).message).toBe('the store does not answer');
+    expect((await failureOf(get(open(SOON)))).message).toBe('the store does not answer');
   });
 
   it('a header that comes byte by byte is waited for no longer than an answer', async () => {
@@ -194,7 +198,7 @@ describe('answers that are no HTTP', () => {
       socket.write('HTTP/1.1 200 OK\r\nx-amz-slow: ');
       endlessly(socket, 'x');
     };
-    expect((await failureOf(get(open({ attempts: 1 })))).message).toBe('the store does not answer');
+    expect((await failureOf(get(open(SOON)))).message).toBe('the store does not answer');
   });
 });
 
@@ -216,7 +220,7 @@ describe('an answer that trickles in without end, where there is no deadline', (
       socket.write(from === 0 ? rawAnswer(200, headers) : rawAnswer(206, { ...headers, ...range }));
       endlessly(socket, 'x');
     };
-    const failure = await failureOf(get(open({ attempts: 2 })));
+    const failure = await failureOf(get(open({ ...SOON, attempts: 2 })));
     expect(failure.message).toMatch(GIVEN_UP);
     expect(failure.detail).toContain('It was tried 2 times.');
   });
@@ -226,7 +230,7 @@ describe('an answer that trickles in without end, where there is no deadline', (
       socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
       endlessly(socket, '1\r\n \r\n');
     };
-    const failure = await failureOf(listed(open({ attempts: 1 })));
+    const failure = await failureOf(listed(open(SOON)));
     expect(failure.message).toMatch(GIVEN_UP);
   });
 
@@ -240,7 +244,7 @@ describe('an answer that trickles in without end, where there is no deadline', (
         900,
       );
     };
-    expect(await open({ attempts: 20 }).remove([KEY], call)).toEqual([]);
+    expect(await open({ ...SOON, attempts: 20 }).remove([KEY], call)).toEqual([]);
     server.answering = (socket) => {
       socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
       endlessly(socket, '1\r\n \r\n');

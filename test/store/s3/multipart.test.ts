@@ -71,7 +71,7 @@ describe('the size of parts', () => {
 
 describe('a stream', () => {
   it('is taken no faster than the store takes it: a few parts are in memory', async () => {
-    const { bytes, taken } = source(200);
+    const { bytes, taken } = source(80);
     let most = 0;
     let arrived = 0;
     server.intercept = ({ query, body }) => {
@@ -81,7 +81,7 @@ describe('a stream', () => {
       return undefined;
     };
     await store.put(KEY, bytes, replace);
-    expect(arrived).toBe(200);
+    expect(arrived).toBe(80);
     expect(most).toBeLessThanOrEqual(4 * 5);
   });
 
