@@ -31,17 +31,11 @@ const TIMEOUTS: Timeouts = { connectMs: 10_000, idleMs: 30_000 };
 
 export function createS3Store(parts: S3StoreParts): Store {
   const { settings, retry, timeouts = TIMEOUTS, lookup, notesFolder } = parts;
-  const agents = createAgents({
-    caFile: settings.caFile,
-    proxy: settings.proxy,
-    connectMs: timeouts.connectMs,
-    lookup,
-  });
+  const { caFile, proxy, identityProxy } = settings;
+  const agents = createAgents({ caFile, proxy, connectMs: timeouts.connectMs, lookup });
   const transport = createTransport(agents.agentFor, timeouts);
-  const credentials = createCredentials(
-    settings.credentials,
-    keyProviders({ caFile: settings.caFile, proxy: settings.identityProxy }),
-  );
+  const providers = keyProviders({ caFile, proxy: identityProxy });
+  const credentials = createCredentials(settings.credentials, providers);
   const client = createS3Client({ settings, transport, credentials, retry });
   const head = createHead(client, settings, retry);
   const notes = createHabitNotes({ folder: notesFolder, settings });
