@@ -102,6 +102,21 @@ describe('a wrong block is refused', () => {
   });
 });
 
+test('a block that was cut anywhere ends too soon, whatever lies behind it', () => {
+  const codec = lzo1x();
+  for (const make of [patchwork, words]) {
+    const plain = make(4000, 5);
+    codec.memory.set(plain, codec.plain);
+    const whole = codec.memory.slice(codec.packed, codec.packed + codec.compress(plain.length));
+    for (let length = 0; length < whole.length; length += 1) {
+      for (const behind of [0x00, 0x11, 0xff]) {
+        const outcome = decompressBlock(whole.subarray(0, length), plain.length, behind);
+        expect(outcome, `${length} bytes, then ${behind}`).toMatchObject({ fault: INPUT_ENDS });
+      }
+    }
+  }
+});
+
 describe('a compressed block', () => {
   test('stays within its room, also of data that grows the most', () => {
     const codec = lzo1x();
