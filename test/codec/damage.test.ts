@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { adler32 } from '../../src/codec/checksum.ts';
 import { LzopDecoder } from '../../src/codec/decoder.ts';
@@ -122,6 +123,24 @@ describe('an error says what is wrong and at which byte', () => {
     ],
   ])('%s', (_, packed, detail) => {
     expect(faultOf(packed).detail).toBe(detail);
+  });
+
+  test.each([
+    ['adler32-both.lzo', HEADER + 8, ''],
+    ['adler32-both.lzo', HEADER + 12, ' before decompression'],
+    ['crc32-both.lzo', HEADER + 8, ''],
+    ['crc32-both.lzo', HEADER + 12, ' before decompression'],
+  ])('a wrong checksum of %s at byte %i', (name, at, when) => {
+    const bytes = readFileSync(new URL(`../../fixtures/lzop/${name}`, import.meta.url));
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    expect(faultOf(bytes).detail).toBe(`wrong checksum of a block${when}, at byte ${at}`);
+  });
+
+  test('compressed data that does not match its checksum is not decompressed', () => {
+    const bytes = readFileSync(new URL('../../fixtures/lzop/adler32-both.lzo', import.meta.url));
+    bytes.writeUInt8(bytes.readUInt8(HEADER + 40) ^ 1, HEADER + 40);
+    const at = HEADER + 12;
+    expect(faultOf(bytes).detail).toBe(`wrong checksum of a block before decompression, at byte ${at}`);
   });
 
   test('in each block counted from the start of the file', () => {
