@@ -714,7 +714,7 @@ describe('wal-fetch', () => {
     mkdirSync(archive);
     const result = await fetch();
     expect(result.status).toBe(2);
-    expect(errorOf(result)?.message).toBe('the directory of the storage prefix is empty');
+    expect(errorOf(result)?.message).toBe('the directory of the storage prefix holds no archive');
   });
 
   test('[wfetch-12] history files are fetched, and nothing ahead of them', async () => {
