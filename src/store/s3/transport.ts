@@ -69,14 +69,18 @@ export function createTransport(agentFor: AgentSource, timeouts: Timeouts): Tran
   };
 }
 
+/** Deleting a thousand objects or putting one together from parts is work, during which some stores say nothing. */
+const POST_IDLES = 4;
+
 function exchange(
   { what, address, method, path, headers, body }: WireRequest,
   agent: http.Agent | Agent,
-  { connectMs, idleMs }: Timeouts,
+  { connectMs, idleMs: usualMs }: Timeouts,
   signal: AbortSignal,
   isEcho: EchoGuard,
 ): Promise<http.IncomingMessage> {
   const secure = address.protocol === 'https';
+  const idleMs = method === 'POST' ? POST_IDLES * usualMs : usualMs;
   return new Promise((resolve, reject) => {
     const request = http.request({
       agent,
