@@ -41,19 +41,26 @@ export class DataError extends UserError {
 
 export interface StoreErrorParts extends ErrorParts {
   readonly transient: boolean;
+  /** By default what `transient` is. */
+  readonly unavailable?: boolean;
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The store did not do what was asked. `transient` tells the retrying wrapper whether asking again can help. */
+/**
+ * The store did not do what was asked. `transient` tells the retrying wrapper whether asking again can help. After the
+ * last attempt it cannot, but what failed is still the store, and says nothing about the object: `unavailable`.
+ */
 export class StoreError extends UserError {
   override readonly name = 'StoreError';
   readonly transient: boolean;
+  readonly unavailable: boolean;
   /** How long the store wants to be left alone, where it said so. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, parts: StoreErrorParts) {
     super(message, parts);
     this.transient = parts.transient;
+    this.unavailable = parts.unavailable ?? parts.transient;
     this.retryAfterMs = parts.retryAfterMs;
   }
 }

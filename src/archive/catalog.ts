@@ -117,7 +117,7 @@ async function readSentinel(store: Store, backup: ListedBackup, call: Call): Pro
     const text = await readText(store, backup.name, call);
     return text === undefined ? { kind: 'absent' } : { kind: 'read', sentinel: parseSentinel(text) };
   } catch (error) {
-    const unavailable = call.signal.aborted || (error instanceof StoreError && error.transient);
+    const unavailable = call.signal.aborted || (error instanceof StoreError && error.unavailable);
     if (error instanceof UserError && !unavailable) return { kind: 'unreadable', error };
     throw error;
   }

@@ -57,7 +57,7 @@ export async function orUnreadable<Result>(
   try {
     return await read();
   } catch (error) {
-    const unavailable = signal.aborted || (error instanceof StoreError && error.transient);
+    const unavailable = signal.aborted || (error instanceof StoreError && error.unavailable);
     if (error instanceof UserError && !unavailable) return error;
     throw error;
   }

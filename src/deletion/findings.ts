@@ -74,7 +74,7 @@ async function leftoversOf(
   try {
     for (const prefix of prefixes) for await (const page of store.leftovers(prefix, call)) all.push(...page);
   } catch (error) {
-    if (!(error instanceof StoreError) || error.transient || call.signal.aborted) throw error;
+    if (!(error instanceof StoreError) || error.unavailable || call.signal.aborted) throw error;
     log.warning('could not look for interrupted uploads, which are left alone', {
       detail: error.detail ?? error.message,
       hint: error.hint,

@@ -128,5 +128,6 @@ function tooLate(url: string, ms: number): StoreError {
     detail: `It was still at work on "${url}".`,
     hint: 'Does the file system of the storage prefix answer? WALE_DEADLINE sets the seconds that a command may take.',
     transient: false,
+    unavailable: true,
   });
 }

@@ -106,6 +106,7 @@ function exhausted(last: StoreError, attempts: number): StoreError {
     detail: `${last.detail ?? ''} It was tried ${attempts} times.`.trimStart(),
     hint: last.hint,
     transient: false,
+    unavailable: true,
     cause: last,
   });
 }
@@ -129,6 +130,7 @@ function createDeadline(ms: number | undefined): Deadline | undefined {
           : `The last failure: ${[last.message, last.detail].filter(Boolean).join(': ')}`,
       hint: last?.hint ?? 'WALE_DEADLINE sets the seconds that a command may take.',
       transient: false,
+      unavailable: true,
       cause: last,
     });
   const controller = new AbortController();

@@ -76,7 +76,7 @@ async function check(
 
 /** Damage is what was asked about; a store out of reach, or a key that this machine lacks, is not the object's fault. */
 function isAnswer(error: unknown): error is UserError {
-  return error instanceof DataError || (error instanceof StoreError && !error.transient);
+  return error instanceof DataError || (error instanceof StoreError && !error.unavailable);
 }
 
 function plain({ body }: FoundObject, { codec, signal }: Reader): AsyncIterable<Uint8Array> {

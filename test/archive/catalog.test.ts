@@ -145,13 +145,16 @@ describe('reading sentinels', () => {
     expect(most).toBe(8);
   });
 
-  it('fails when the store cannot be asked, and leaves nothing under way', async () => {
+  it.each([
+    ['at once', { transient: true }],
+    ['after the last attempt', { transient: false, unavailable: true }],
+  ])('fails when the store cannot be asked, %s, and leaves nothing under way', async (_, parts) => {
     let running = 0;
     const failing = sentinelStore(async (key) => {
       running += 1;
       await new Promise((resolve) => setTimeout(resolve, 1));
       running -= 1;
-      if (key.includes('5_')) throw new StoreError('no route to the store', { transient: true });
+      if (key.includes('5_')) throw new StoreError('no route to the store', parts);
       return sentinelText;
     });
     const reading = collect(readSentinels(failing, listed(50), { width: 8, ...call }));

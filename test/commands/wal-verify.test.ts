@@ -7,6 +7,7 @@ import { backupName, partKey, sentinelKey, walKey } from '../../src/archive/layo
 import { parseSentinel, writeSentinel } from '../../src/archive/sentinel.ts';
 import { LzopEncoder } from '../../src/codec/encoder.ts';
 import { run, type VerifyArguments } from '../../src/commands/wal-verify.ts';
+import { StoreError } from '../../src/errors.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { VerifyReport } from '../../src/verification/report.ts';
@@ -210,6 +211,17 @@ describe('wal-verify --read', () => {
     expect(status).toBe(1);
     expect(report?.damaged.map((object) => object.key)).toEqual([key]);
     expect(report?.backups[0]?.state).toBe(state);
+  });
+
+  it('calls no object damaged when the store goes away, also after the last attempt', async () => {
+    const { store } = copy();
+    const gone = new StoreError('no route to the store', { transient: false, unavailable: true });
+    const dying: Store = {
+      ...store,
+      get: async (key, call) =>
+        key.includes('wal_005') ? await Promise.reject(gone) : await store.get(key, call),
+    };
+    await expect(verify(dying, { read: true })).rejects.toBe(gone);
   });
 
   it('finds an object that is whole, but another one than its name says', async () => {

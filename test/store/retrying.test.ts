@@ -30,6 +30,7 @@ describe('a transient failure is tried again', () => {
       detail: 'It said so. It was tried 3 times.',
       hint: 'Wait.',
       transient: false,
+      unavailable: true,
     });
   });
 
@@ -127,6 +128,7 @@ describe('the signal of an attempt', () => {
     expect(given.reason).toMatchObject({
       message: 'the store did not do what was asked within the deadline of 0.05 s',
       transient: false,
+      unavailable: true,
     });
   });
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { checkCases } from '../deletion/cases.ts';
 
 /** More, and others: WALE_DELETE_CASES, WALE_DELETE_SEED. */
-const CASES = Number(process.env.WALE_DELETE_CASES ?? 2000);
+const CASES = Number(process.env.WALE_DELETE_CASES ?? 1000);
 const FIRST_SEED = Number(process.env.WALE_DELETE_SEED ?? 10_000);
 
 beforeEach(() => {
