@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { backupName, sentinelKey, versionKey } from '../../src/archive/layout.ts';
+import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { probeBackups } from '../../src/check/backup-probe.ts';
 import { probeCodec } from '../../src/check/codec-probe.ts';
 import { probeCrypt } from '../../src/check/crypt-probe.ts';
 import { spaceFinding } from '../../src/check/space.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
+import { backupOf } from '../archive/backups.ts';
 import { createKeyring, GOLDEN_KEY, hasGpg, type Keyring } from '../harness/gpg.ts';
 
 const signal = new AbortController().signal;
@@ -48,6 +50,23 @@ describe('last backup', () => {
     await addBackup(fresh, 3);
     const finding = await probeBackups(store, 48, signal);
     expect(finding).toMatchObject({ state: 'ok', message: `${fresh}, 3 h ago` });
+  });
+
+  test('its age is the time that our sentinel states, also in a copy whose dates are new', async () => {
+    const now = Date.now();
+    const stated = (hoursAgo: number, start: number) =>
+      backupOf({ start, finished: now - hoursAgo * 3_600_000, system: '7' });
+    for (const { name, reading } of [stated(70, 3), stated(100, 4)]) {
+      if (reading.kind !== 'read') throw new Error('not read');
+      const text = writeSentinel(reading.sentinel);
+      await store.put(sentinelKey(name), [Buffer.from(text)], {
+        createOnly: true,
+        contentType: 'application/json',
+        signal,
+      });
+    }
+    const finding = await probeBackups(store, 48, signal);
+    expect(finding).toMatchObject({ state: 'warning', message: `${stated(70, 3).name}, 2 d ago` });
   });
 
   test('older than the limit is a warning that names the option', async () => {
