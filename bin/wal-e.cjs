@@ -15,10 +15,14 @@ cannot_start() {
   case ${WALE_FETCH_ERROR_EXIT-} in
     [1-9] | [1-9][0-9] | 1[0-9][0-9] | 2[0-4][0-9] | 25[0-5]) exit "$WALE_FETCH_ERROR_EXIT" ;;
   esac
-  test -e standby.signal && exit 1
-  test -e recovery.signal && exit 126
-  # The last line counts.
-  grep -is '^[[:space:]]*standby_mode' recovery.conf | tail -n 1 | grep -qi "mode[[:space:]=]*'*\(on\|1\|t\|y\)" && exit 1
+  for last; do :; done
+  last=${last%/*}
+  for folder in . "${last%/*}"; do
+    test -e "$folder/standby.signal" && exit 1
+    test -e "$folder/recovery.signal" && exit 126
+    # The last line counts.
+    grep -is '^[[:space:]]*standby_mode' "$folder/recovery.conf" | tail -n 1 | grep -qi "mode[[:space:]=]*'*\(on\|1\|t\|y\)" && exit 1
+  done
   exit 126
 }
 command -v node >/dev/null || { echo 'wal-e: there is no node in PATH' >&2; cannot_start "$@"; }
@@ -122,14 +126,18 @@ function readWhole(path, isWanted = () => true) {
 /** The rules of src/wal/fetch-failure.ts without the program. What cannot be told must not end a recovery. */
 function brokenFetchStatus({ WALE_FETCH_ERROR_EXIT: override = '' }) {
   if (/^\d{1,3}$/.test(override) && override >= 1 && override <= 255) return Number(override);
-  if (existsSync('standby.signal')) return 1;
-  if (existsSync('recovery.signal')) return 200;
-  if (!existsSync('recovery.conf')) return 2;
+  const { dirname } = require('node:path');
+  return ['.', dirname(dirname(process.argv.at(-1)))].some(isStandby) ? 1 : 200;
+}
+
+function isStandby(folder) {
+  if (existsSync(`${folder}/standby.signal`)) return true;
+  if (existsSync(`${folder}/recovery.signal`)) return false;
   try {
-    const lines = readFileSync('recovery.conf', 'utf8').split('\n');
+    const lines = readFileSync(`${folder}/recovery.conf`, 'utf8').split('\n');
     const last = lines.filter((line) => /^\s*standby_mode/i.test(line)).pop() ?? '';
-    return /mode[\s=]*'?(on|1|t|tr|tru|true|y|ye|yes)\b/i.test(last) ? 1 : 200;
+    return /mode[\s=]*'?(on|1|t|tr|tru|true|y|ye|yes)\b/i.test(last);
   } catch {
-    return 200;
+    return false;
   }
 }

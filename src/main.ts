@@ -178,12 +178,12 @@ class Session {
     const verb = this.#words?.path[0] ?? argv.find((word) => Object.hasOwn(commands, word));
     const command = verb === undefined ? undefined : commands[verb];
     if (command?.kind !== 'command' || command.failureStatus === undefined) return status;
-    return command.failureStatus(status, this.#environment);
+    return command.failureStatus(status, this.#environment, argv);
   }
 
   /** For whoever does not want to wait until everything is cleaned up. */
   async #endAtOnce(status: number): Promise<never> {
-    const said = await this.#statusFor(status, []);
+    const said = await this.#statusFor(status, process.argv.slice(2));
     await leaveHanging(said, { mayBeKilled: true, patienceMs: 0 });
     process.exit(said);
   }

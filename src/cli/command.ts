@@ -12,9 +12,13 @@ interface Declaration<P extends Positionals, O extends Options> {
   readonly summary: string;
   /**
    * The status to exit with where the command failed, or could not even be started, with `status`; for commands whose
-   * statuses PostgreSQL interprets.
+   * statuses PostgreSQL interprets. `argv` is as it was typed, sound or not.
    */
-  readonly failureStatus?: (status: number, environment: Environment) => Promise<number>;
+  readonly failureStatus?: (
+    status: number,
+    environment: Environment,
+    argv: readonly string[],
+  ) => Promise<number>;
   /** The status after which PostgreSQL asks again, while being killed by a signal makes it stop. */
   readonly askAgainStatus?: number;
   /** Shown below the options in the command's help: exit statuses, an example. */

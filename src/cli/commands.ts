@@ -103,9 +103,9 @@ exits with 200 in archive recovery, so that PostgreSQL stops instead of ending r
 on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT overrides all three.`,
     quick: true,
     askAgainStatus: 1,
-    failureStatus: async (status, environment) => {
+    failureStatus: async (status, environment, argv) => {
       const { fetchFailureStatus } = await import('../wal/fetch-failure.ts');
-      return fetchFailureStatus(status, environment, '.');
+      return fetchFailureStatus(status, environment, argv.at(-1));
     },
     positionals: {
       walSegment: required('WAL_SEGMENT', 'name of the file: %f in restore_command'),

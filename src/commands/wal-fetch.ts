@@ -33,7 +33,7 @@ export async function run(args: WalFetchArguments, context: Context): Promise<nu
     const cause: unknown = context.signal.aborted ? context.signal.reason : error;
     context.log.failure(cause);
     const status = cause instanceof UserError ? cause.exitStatus : 1;
-    return fetchFailureStatus(status, context.settings.environment, '.');
+    return fetchFailureStatus(status, context.settings.environment, args.walDestination);
   }
 }
 

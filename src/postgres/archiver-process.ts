@@ -9,6 +9,7 @@
  */
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isServerProgram, parentOf } from './process-tree.ts';
 import { runningSetting } from './server-configuration.ts';
 import { plainWords } from './simple-command.ts';
 
@@ -60,7 +61,7 @@ function configuredCommandLine(archiver: number, name: string): string | undefin
 
 function isArchiver(pid: number): boolean {
   const title = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0', 1)[0] ?? '';
-  return ARCHIVER.test(title) && basename(readlinkSync(`/proc/${pid}/exe`)).startsWith('postgres');
+  return ARCHIVER.test(title) && isServerProgram(pid);
 }
 
 /** `exec` changes who is whose parent and nothing else; `envdir DIR` becomes the program in its turn. */
@@ -103,10 +104,4 @@ function commandLineOf(pid: number | 'self'): string[] {
 
 function environmentOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-}
-
-function parentOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The program's name, in parentheses, may hold anything.
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }

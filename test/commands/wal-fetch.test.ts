@@ -259,6 +259,35 @@ describe('a failure is never taken for a missing file', () => {
     expect(context.records.at(-1)).toMatchObject({ level: 'ERROR', message: 'the store is ill' });
   });
 
+  it.each(modes)(
+    '%s, called from another folder, with the destination made absolute',
+    async (_, files, expected) => {
+      for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+      process.chdir(tmpdir());
+      expect(await run(FIRST, { from: failing(ill) }).status).toBe(expected);
+    },
+  );
+
+  it('in the working directory before the folder of the destination', async () => {
+    const standby = join(folder, 'standby');
+    mkdirSync(standby);
+    writeFileSync(join(folder, 'recovery.signal'), '');
+    writeFileSync(join(standby, 'standby.signal'), '');
+    process.chdir(standby);
+    expect(await run(FIRST, { from: failing(ill) }).status).toBe(1);
+  });
+
+  it('where it cannot be read what the server does', async () => {
+    mkdirSync(join(folder, 'recovery.conf'));
+    expect(await run(FIRST, { from: failing(ill) }).status).toBe(200);
+  });
+
+  it('by hand, into a folder that is none', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    destination = join(folder, 'file', 'deep', 'down');
+    expect(await run(FIRST).status).toBe(2);
+  });
+
   it('unless WALE_FETCH_ERROR_EXIT says what to exit with', async () => {
     writeFileSync(join(folder, 'recovery.signal'), '');
     const environment = { WALE_FETCH_ERROR_EXIT: '7' };

@@ -20,14 +20,18 @@ beforeEach(() => {
 });
 
 interface Start {
+  readonly cwd?: string;
   readonly program?: string;
   readonly path?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-function start(args: readonly string[], { program = PROGRAM, path, environment = {} }: Start) {
+function start(
+  args: readonly string[],
+  { program = PROGRAM, path, environment = {}, cwd = dataDirectory }: Start,
+) {
   return spawnSync(program, args, {
-    cwd: dataDirectory,
+    cwd,
     encoding: 'utf8',
     env: {
       PATH: path ?? process.env.PATH,
@@ -61,15 +65,15 @@ function pathWithoutNode(): string {
   return bin;
 }
 
-/** What is wrong; how the program is then started; what stops a recovery, and what a call by hand exits with. */
-const TROUBLES: [string, () => Start, number, number][] = [
-  ['whose main file is missing', () => ({ program: brokenProgram() }), 200, 2],
-  ['without a Node in PATH', () => ({ path: pathWithoutNode() }), 126, 126],
-  ['whose Node refuses NODE_OPTIONS', () => ({ environment: { NODE_OPTIONS: '--no-such' } }), 126, 126],
+/** What is wrong; how the program is then started; what stops a recovery. What cannot be told must not end one. */
+const TROUBLES: [string, () => Start, number][] = [
+  ['whose main file is missing', () => ({ program: brokenProgram() }), 200],
+  ['without a Node in PATH', () => ({ path: pathWithoutNode() }), 126],
+  ['whose Node refuses NODE_OPTIONS', () => ({ environment: { NODE_OPTIONS: '--no-such' } }), 126],
 ];
 
-describe.each(TROUBLES)('wal-fetch of a program %s', (_, trouble, stops, byHand) => {
-  test.each([
+describe.each(TROUBLES)('wal-fetch of a program %s', (_, trouble, stops) => {
+  const MODES: [string, string, number][] = [
     ['recovery.signal', '', stops],
     ['standby.signal', '', 1],
     ['recovery.conf', "restore_command = 'x'\n", stops],
@@ -77,11 +81,21 @@ describe.each(TROUBLES)('wal-fetch of a program %s', (_, trouble, stops, byHand)
     ['recovery.conf', 'Standby_Mode TRUE\n', 1],
     ['recovery.conf', "standby_mode = 'on'\nstandby_mode = 'off'\n", stops],
     ['recovery.conf', '#standby_mode = on\n', stops],
-    ['PG_VERSION', '18', byHand],
-  ])('beside %s (%j) exits with %i', (file, text, status) => {
+    ['PG_VERSION', '18', stops],
+  ];
+  test.each(MODES)('beside %s (%j) exits with %i', (file, text, status) => {
     writeFileSync(join(dataDirectory, file), text);
     expect(fetch(trouble())).toBe(status);
   });
+
+  test.each(MODES)(
+    'called from elsewhere, into pg_wal beside %s (%j), exits with %i',
+    (file, text, status) => {
+      writeFileSync(join(dataDirectory, file), text);
+      const destination = join(dataDirectory, 'pg_wal', 'RECOVERYXLOG');
+      expect(start(['wal-fetch', SEGMENT, destination], { ...trouble(), cwd: folder }).status).toBe(status);
+    },
+  );
 
   it('beside standby.signal and recovery.signal is that of a standby', () => {
     for (const file of ['recovery.signal', 'standby.signal']) writeFileSync(join(dataDirectory, file), '');

@@ -55,9 +55,16 @@ async function scene(version: number): Promise<Scene> {
   return { archive, copy, victim, expected };
 }
 
-async function recovering(version: number, { archive, copy }: Scene, mode: 'standby' | 'recovery') {
+/** `command`: what restore_command makes of the program's command line and of the data directory. */
+async function recovering(
+  version: number,
+  { archive, copy }: Scene,
+  mode: 'standby' | 'recovery',
+  command = (line: string, _directory: string) => line,
+) {
   const settings = { hot_standby: 'on', wal_retrieve_retry_interval: '200ms' };
-  const cluster = await recover(copy, version, archive.command('wal-fetch %f %p'), settings, mode);
+  const line = command(archive.command('wal-fetch %f %p'), copy);
+  const cluster = await recover(copy, version, line, settings, mode);
   clusters.push(cluster);
   return cluster;
 }
@@ -104,3 +111,36 @@ describe.each([OLDEST_POSTGRES, NEWEST_POSTGRES])(
     });
   },
 );
+
+describe(`PostgreSQL ${NEWEST_POSTGRES}, whose restore_command leaves the data directory`, () => {
+  const inScript = (line: string) => `cd / && ${line}; status=$?; exit $status`;
+  const absolute = (line: string, directory: string) => inScript(line.replace('%p', `${directory}/%p`));
+
+  it.each([
+    ['with the destination made absolute', absolute, 'end marker'],
+    ['and so never finds the folder of the destination', inScript, 'folder of the destination is not there'],
+  ])('%s: it stops in archive recovery', async (_, command, said) => {
+    const made = await scene(NEWEST_POSTGRES);
+    appendFileSync(objectOf(made), 'x');
+    const cluster = await recovering(NEWEST_POSTGRES, made, 'recovery', command);
+    await start(cluster, false);
+    await poll('the server to stop', () => !cluster.isRunning());
+    const log = await cluster.serverLog();
+    expect(log).toContain(said);
+    expect(log).toContain('FATAL:  could not restore file');
+    expect(log).not.toContain('archive recovery complete');
+  });
+
+  it('with the destination made absolute: it goes on as a standby', async () => {
+    const made = await scene(NEWEST_POSTGRES);
+    const whole = readFileSync(objectOf(made));
+    appendFileSync(objectOf(made), 'x');
+    const cluster = await recovering(NEWEST_POSTGRES, made, 'standby', absolute);
+    await start(cluster, true);
+    const asked = () => cluster.serverLog().then((log) => log.split('after the end marker').length > 3);
+    await poll('PostgreSQL to ask for it several times', asked);
+    expect(cluster.isRunning()).toBe(true);
+    writeFileSync(objectOf(made), whole);
+    await poll('the standby to follow', async () => (await fingerprint(cluster)) === made.expected);
+  });
+});
