@@ -30,6 +30,8 @@ export interface S3Answer {
   readonly text: string;
   /** How often it was asked; whoever asked twice may have been heard twice. */
   readonly attempts: number;
+  /** SHA-256 of what was sent, in hex. */
+  readonly payloadHash: string;
 }
 
 export interface S3Client {
@@ -68,7 +70,7 @@ export function createS3Client(parts: S3ClientParts): S3Client {
         const { status, headers, body } = await attempts(prepared, limited);
         const text = await readText(body, DOCUMENT_LIMIT_BYTES, true);
         refuseDocument(prepared, { status, headers, text });
-        return { status, headers, text, attempts: made };
+        return { status, headers, text, attempts: made, payloadHash: prepared.payloadHash };
       }, signal);
     },
   };

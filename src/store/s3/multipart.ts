@@ -8,14 +8,16 @@ import type { PutObjectCommandInput } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import type { Key } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
-import type { ObjectInfo, PutOptions, PutResult } from '../store.ts';
+import type { Call, FoundObject, PutOptions, PutResult } from '../store.ts';
 import { type AbortableStream, abortableStream } from './abortable-stream.ts';
 import type { S3Client } from './client.ts';
 import { S3Error } from './failure.ts';
 import { bucketKey, checksumText } from './object.ts';
+import type { Head } from './put.ts';
 import { createSdkClient } from './sdk.ts';
 import { CLOCK_MS, cleanUp } from './upload-remains.ts';
-import { watch } from './upload-watch.ts';
+import { type Watched, watch } from './upload-watch.ts';
+import { type EtagHabit, isKept, NOT_KEPT, notKept } from './whole.ts';
 
 const MIB = 1024 * 1024;
 /** S3 allows 10,000 parts; the rest is for streams that give more than was expected. */
@@ -30,7 +32,9 @@ export function partBytes(expectedBytes = 0): number {
 export interface MultipartParts {
   readonly client: S3Client;
   readonly settings: S3Settings;
-  readonly head: (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
+  readonly head: Head;
+  readonly get: (key: Key, call: Call) => Promise<FoundObject | undefined>;
+  readonly etagHabit: EtagHabit;
 }
 
 /** Ends `source` when the upload fails. */
@@ -58,7 +62,7 @@ export async function putMultipart(
   });
   const started = Date.now();
   try {
-    await complete(upload, parts, key, stream.length, signal);
+    await complete(upload, watched, parts, key, stream.length, signal);
     if (watched.maybeBegunTwice()) await cleanUp(parts, key, { started });
     return 'stored';
   } catch (error) {
@@ -71,7 +75,7 @@ export async function putMultipart(
     await cleanUp(parts, key, {
       id: upload.uploadId,
       started: watched.maybeBegunTwice() ? started : undefined,
-      wrong: reason instanceof S3Error && reason.code === WRONG_SIZE,
+      wrong: reason instanceof S3Error && reason.code === NOT_KEPT,
     });
     if (options.createOnly && reason instanceof S3Error && reason.status === 412) return 'exists';
     throw reason;
@@ -105,11 +109,12 @@ function summed(
 
 /**
  * The answer to Complete may be lost; asked again, the store no longer knows the upload. In any case the object itself
- * tells whether it is whole: of the answer's ETag nothing can be said (Ceph leaves it empty).
+ * tells whether it is whole, by its size and its ETag.
  */
 async function complete(
   upload: Upload,
-  { head }: MultipartParts,
+  watched: Watched,
+  parts: MultipartParts,
   key: Key,
   length: () => number,
   signal: AbortSignal,
@@ -122,10 +127,20 @@ async function complete(
     if (!(error instanceof S3Error && error.code === 'NoSuchUpload')) throw error;
     gone = error;
   }
-  const info = await head(key, signal);
+  const info = await parts.head(key, signal);
   const ours = gone === undefined || (info?.modified.getTime() ?? 0) > started - CLOCK_MS;
-  if (info?.size === length() && ours) return;
-  throw gone ?? wrongSize(key, info?.size, length());
+  if (info?.size !== length() || !ours) {
+    throw gone ?? notKept(`"${key}" has ${info?.size ?? 'no'} bytes there, and ${length()} were sent.`);
+  }
+  // AWS has compared the CRC32 of the whole.
+  if (isAws(parts.settings)) return;
+  const { parts: sent, etags } = watched.joined();
+  const joined = { parts: sent, etags: [...etags, info.etag] };
+  if (await isKept(joined, parts.etagHabit, () => parts.get(key, { signal }))) return;
+  throw (
+    gone ??
+    notKept(`"${key}" was read back, and is not the ${sent.length} parts that were sent, in their order.`)
+  );
 }
 
 function uploadParams(
@@ -153,15 +168,4 @@ type StorageClass = NonNullable<PutObjectCommandInput['StorageClass']>;
 /** The store knows its classes, not we; the SDK's type has AWS's. */
 function storageClassOf(name: string): StorageClass {
   return name as StorageClass;
-}
-
-const WRONG_SIZE = 'WrongSize';
-
-function wrongSize(key: Key, stored: number | undefined, sent: number): S3Error {
-  return new S3Error('the store has not kept what was sent', {
-    status: 0,
-    code: WRONG_SIZE,
-    detail: `"${key}" has ${stored ?? 'no'} bytes there, and ${sent} were sent.`,
-    transient: true,
-  });
 }

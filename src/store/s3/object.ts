@@ -45,8 +45,13 @@ export function objectHeaders(
   return headers;
 }
 
+/** With the ETag as the store gives it; empty when it gives none. */
+export interface S3ObjectInfo extends ObjectInfo {
+  readonly etag: string;
+}
+
 /** Of an answer to GET or HEAD; `size` is the whole object's. */
-export function objectInfo(key: Key, headers: Readonly<Record<string, string>>): ObjectInfo {
+export function objectInfo(key: Key, headers: Readonly<Record<string, string>>): S3ObjectInfo {
   const range = /^bytes [\d-]+\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1];
   const length = range ?? headers['content-length'];
   const modified = new Date(headers['last-modified'] ?? '');
@@ -59,5 +64,5 @@ export function objectInfo(key: Key, headers: Readonly<Record<string, string>>):
       transient: false,
     });
   }
-  return { key, size, modified };
+  return { key, size, modified, etag: headers.etag ?? '' };
 }

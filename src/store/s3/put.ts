@@ -5,11 +5,11 @@
  * remembered (habit.ts, habit-notes.ts).
  */
 import type { Key } from '../../archive/layout.ts';
-import type { ObjectInfo, PutOptions, PutResult } from '../store.ts';
+import type { PutOptions, PutResult } from '../store.ts';
 import type { S3Request } from './client.ts';
 import { S3Error } from './failure.ts';
 import { CONDITION, createKnowledge, type KnowledgeParts, refusesCondition } from './habit.ts';
-import { CHECKSUM_HEADER, checksumOf, objectHeaders, objectPath } from './object.ts';
+import { CHECKSUM_HEADER, checksumOf, objectHeaders, objectPath, type S3ObjectInfo } from './object.ts';
 
 export interface Puts {
   put(key: Key, body: readonly Uint8Array[], options: PutOptions): Promise<PutResult>;
@@ -18,7 +18,7 @@ export interface Puts {
 }
 
 /** Tells what a HEAD cannot: see store.ts. */
-export type Head = (key: Key, signal: AbortSignal) => Promise<ObjectInfo | undefined>;
+export type Head = (key: Key, signal: AbortSignal) => Promise<S3ObjectInfo | undefined>;
 
 export interface PutParts extends KnowledgeParts {
   readonly head: Head;

@@ -14,6 +14,7 @@ import { createCredentials, keyProviders } from './credentials.ts';
 import { createDownloads } from './download.ts';
 import { S3Error } from './failure.ts';
 import { createHabitNotes } from './habit-notes.ts';
+import type { MultipartParts } from './multipart.ts';
 import { objectInfo, objectPath } from './object.ts';
 import { createPuts, type Head, type Puts } from './put.ts';
 import { createTransport, type Timeouts } from './transport.ts';
@@ -41,6 +42,8 @@ export function createS3Store(parts: S3StoreParts): Store {
   const notes = createHabitNotes({ folder: notesFolder, settings });
   const puts = createPuts({ client, settings, retry, head, notes });
   const downloads = createDownloads(client, retry);
+  const get: Store['get'] = async (key, call) => downloads.get(key, objectPath(settings, key), call);
+  const streamed = { client, settings, head, get, etagHabit: {} };
   const operator = async () => {
     const [{ createSdkClient }, { abortUpload, listObjects, listUploads }, { removeObjects }] =
       await Promise.all([import('./sdk.ts'), import('./listing.ts'), import('./removal.ts')]);
@@ -52,11 +55,11 @@ export function createS3Store(parts: S3StoreParts): Store {
     async put(key, body, options) {
       options.signal.throwIfAborted();
       if (isBytes(body)) return puts.put(key, body, options);
-      return putStream({ client, settings, head }, puts, key, body, options);
+      return putStream(streamed, puts, key, body, options);
     },
     async get(key, call) {
       call.signal.throwIfAborted();
-      return downloads.get(key, objectPath(settings, key), call);
+      return get(key, call);
     },
     async head(key, { signal }) {
       signal.throwIfAborted();
@@ -119,7 +122,7 @@ const PIECE_BYTES = 256 * 1024;
 
 /** What fits in one part is a single put; the first part is read to know. */
 async function putStream(
-  parts: { client: S3Client; settings: S3Settings; head: Head },
+  parts: MultipartParts,
   puts: Puts,
   key: Key,
   body: AsyncIterable<Uint8Array>,

@@ -1,10 +1,14 @@
 /** The client of one multipart upload: looks at the requests that the SDK's uploader makes of it. */
-import type { S3Client } from './client.ts';
+import type { S3Answer, S3Client, S3Request } from './client.ts';
+import { xmlText } from './failure.ts';
+import type { Joined, SentPart } from './whole.ts';
 
 export interface Watched {
   readonly client: S3Client;
   /** The store may have begun an upload of whose identity we never heard. */
   maybeBegunTwice(): boolean;
+  /** What the store has taken, and the ETag that its completion was answered with. */
+  joined(): Joined;
 }
 
 /**
@@ -17,8 +21,11 @@ export function watch(
   whole: () => Record<string, string>,
 ): Watched {
   let unheard = false;
+  const taken = new Map<number, SentPart>();
+  const etags: string[] = [];
   return {
     maybeBegunTwice: () => unheard,
+    joined: () => ({ parts: inOrder(taken), etags }),
     client: {
       once: client.once,
       async send(request, signal) {
@@ -30,6 +37,8 @@ export function watch(
           const sent = completing ? { ...request, headers: { ...headers, ...whole() } } : request;
           const answer = await client.send(sent, signal);
           if (beginning) unheard = answer.attempts > 1;
+          if (completing) etags.push(xmlText(answer.text, 'ETag') ?? '');
+          if (method === 'PUT') taken.set(Number(query.partNumber), sentPart(request, answer));
           return answer;
         } catch (error) {
           if (!completing) failure.abort(error);
@@ -38,4 +47,14 @@ export function watch(
       },
     },
   };
+}
+
+function sentPart({ body = [] }: S3Request, { payloadHash, headers }: S3Answer): SentPart {
+  const bytes = body.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  return { bytes, sha256: payloadHash, etag: headers.etag ?? '' };
+}
+
+/** Parts on their way at the same time are answered in any order. */
+function inOrder(taken: ReadonlyMap<number, SentPart>): SentPart[] {
+  return [...taken].sort(([a], [b]) => a - b).map(([, part]) => part);
 }

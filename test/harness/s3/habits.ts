@@ -1,4 +1,5 @@
 /** How a store behaves where stores differ; the strict default is Amazon's. Seen on the real ones: docs/stores.md. */
+import type { Part } from './bucket.ts';
 
 export interface Habits {
   /** If-None-Match on PUT: honoured, ignored, or refused with 501 or 400. */
@@ -9,6 +10,10 @@ export interface Habits {
   readonly etag: 'md5' | 'odd' | 'opaque' | 'empty';
   /** Ceph answers CompleteMultipartUpload with an empty ETag. */
   readonly completeEtag: 'given' | 'empty';
+  /** The ETag of an object in parts: of the parts' ETags, or of the same form and made in another way. */
+  readonly compositeEtag: 'of the parts' | 'otherwise';
+  /** What the store puts together of the parts that were listed, and makes the ETag of; a sound one: all, in order. */
+  readonly join: (parts: readonly Part[]) => readonly Part[];
   /** PUT without Content-MD5 is refused (buckets with object lock). */
   readonly putNeedsMd5: boolean;
   /** DeleteObjects takes Content-MD5 only, not the newer checksums. */
@@ -32,6 +37,8 @@ export const AMAZON: Habits = {
   conditionalComplete: 'honoured',
   etag: 'md5',
   completeEtag: 'given',
+  compositeEtag: 'of the parts',
+  join: (parts) => parts,
   putNeedsMd5: false,
   deleteNeedsMd5: false,
   encryption: 'taken',

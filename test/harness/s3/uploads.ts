@@ -61,10 +61,11 @@ export function putPart(bucket: Bucket, habits: Habits, request: Received): Answ
 export function completeUpload(bucket: Bucket, habits: Habits, request: Received): Answer {
   const upload = uploadOf(bucket, request);
   checkCondition(bucket, request, habits.conditionalComplete);
-  const parts = listedParts(Buffer.concat(request.body).toString(), upload);
+  const parts = habits.join(listedParts(Buffer.concat(request.body).toString(), upload));
   const body = parts.flatMap((part) => part.body);
   const binary = parts.map((part) => Buffer.from(part.etag, 'hex'));
-  const etag = habits.etag === 'empty' ? '' : `${md5(binary)}-${parts.length}`;
+  const digest = md5(habits.compositeEtag === 'otherwise' ? body : binary);
+  const etag = habits.etag === 'empty' ? '' : `${digest}-${parts.length}`;
   const sum = habits.checksums ? checkWhole(request, upload, parts) : undefined;
   bucket.set(upload.key, {
     body,

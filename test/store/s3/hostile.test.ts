@@ -354,7 +354,7 @@ describe('a listing', () => {
     let pages = 0;
     const send = async () => {
       pages += 1;
-      return { status: 200, headers: {}, text: page(more(`token-${pages}`)), attempts: 1 };
+      return { status: 200, headers: {}, text: page(more(`token-${pages}`)), attempts: 1, payloadHash: '' };
     };
     const unused = () => Promise.reject(new Error('not asked'));
     const settings = readS3Settings('s3://bucket/x', testEnvironment(server.url), {});

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { walKey } from '../../../src/archive/layout.ts';
 import { partBytes } from '../../../src/store/s3/multipart.ts';
 import type { Store } from '../../../src/store/store.ts';
+import type { Part } from '../../harness/s3/bucket.ts';
+import { CEPH, type Habits } from '../../harness/s3/habits.ts';
 import { createS3Server, type S3Server } from '../../harness/s3/server.ts';
 import { openTestStore } from '../../harness/s3/store.ts';
 
@@ -98,6 +100,73 @@ describe('a stream', () => {
     );
     expect(server.bucket.keys()).toEqual([]);
   });
+});
+
+/** Amazon compares the CRC32 of the whole; others are told by their ETags. */
+describe('what the store has put together of the parts', () => {
+  const swapped: Habits['join'] = ([a, b, ...rest]) => [b, a, ...rest].filter((part) => part !== undefined);
+  const reads = () => server.log.filter((line) => line.startsWith('GET ')).length;
+  const put = (habits: Partial<Habits>) => {
+    server.habits = { ...CEPH, ...habits };
+    return store.put(KEY, source(12).bytes, replace);
+  };
+
+  it.each([
+    ['given', swapped],
+    ['empty', swapped],
+    ['given', (parts: readonly Part[]) => parts.map((part, i) => (i === 1 ? (parts[0] ?? part) : part))],
+  ] as const)(
+    'in another order is an error, and removed (ETag of the completion: %s)',
+    async (completeEtag, join) => {
+      await expect(put({ completeEtag, join })).rejects.toMatchObject({
+        message: 'the store has not kept what was sent',
+        detail: `"${KEY}" was read back, and is not the 3 parts that were sent, in their order.`,
+      });
+      expect(reads()).toBe(1);
+      expect(server.bucket.keys()).toEqual([]);
+      expect(server.bucket.uploads.size).toBe(0);
+    },
+  );
+
+  it.each(['given', 'empty'] as const)('in order costs no request more: %s', async (completeEtag) => {
+    expect(await put({ completeEtag })).toBe('stored');
+    expect(server.log.map((line) => line.split(' ')[0])).toEqual([
+      'POST',
+      'PUT',
+      'PUT',
+      'PUT',
+      'POST',
+      'HEAD',
+    ]);
+  });
+
+  it('is read back once where ETags of S3’s form are made otherwise, and is not what was sent only if it is not', async () => {
+    const otherwise = { compositeEtag: 'otherwise' } as const;
+    expect(await put(otherwise)).toBe('stored');
+    expect(reads()).toBe(1);
+    expect(await put(otherwise)).toBe('stored');
+    expect(reads()).toBe(1);
+    const another = openTestStore(server.url);
+    server.habits = { ...CEPH, ...otherwise, join: swapped };
+    await expect(another.put(KEY, source(12).bytes, replace)).rejects.toThrow('has not kept what was sent');
+    await another.close();
+  });
+
+  it('is read back every time once the store has shown that it makes ETags as S3 does', async () => {
+    expect(await put({})).toBe('stored');
+    expect(await put({ compositeEtag: 'otherwise' })).toBe('stored');
+    expect(await put({ compositeEtag: 'otherwise' })).toBe('stored');
+    expect(reads()).toBe(2);
+    await expect(put({ join: swapped })).rejects.toThrow('the store has not kept what was sent');
+  });
+
+  it.each(['opaque', 'empty', 'odd'] as const)(
+    'is taken as it is where the ETags of parts say nothing: %s',
+    async (etag) => {
+      expect(await put({ etag, completeEtag: 'empty' })).toBe('stored');
+      expect(server.bucket.get(`some/prefix/${KEY}`)?.size).toBe(12 * MIB);
+    },
+  );
 });
 
 describe('an upload that is stopped', () => {

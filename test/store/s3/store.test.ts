@@ -8,6 +8,8 @@ const KINDS: Record<string, Habits> = {
   Ceph: CEPH,
   Swift: SWIFT,
   'the poorest work-alike': POOREST,
+  'a store that makes ETags in its own way': { ...CEPH, compositeEtag: 'otherwise', completeEtag: 'given' },
+  'a store whose ETags are no digests': { ...CEPH, etag: 'opaque', completeEtag: 'given' },
 };
 
 for (const [name, habits] of Object.entries(KINDS)) {
