@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url));
 
-const BASEMENT = ['errors', 'log.ts', 'parallel', 'program', 'progress'];
+const BASEMENT = ['errors', 'folder-lock', 'log.ts', 'parallel', 'program', 'progress'];
 const TOOLS = ['codec', 'crypt', 'postgres', 'store', 'tar', 'text'];
 const WORK = ['backup', 'check', 'deletion', 'listing', 'restore', 'verification', 'wal'];
 
@@ -27,6 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'log.ts': ['errors'],
   progress: ['type:log.ts', 'errors'],
   errors: [],
+  'folder-lock': [],
   parallel: ['errors'],
   program: ['errors'],
 };

@@ -59,7 +59,7 @@ export interface OwnFacts {
   readonly parts: readonly PartFact[];
   /** Oid -> bytes of its files, of the sum of all; undefined in backups of versions that did not write it. */
   readonly tablespaceBytes?: ReadonlyMap<string, number> | undefined;
-  /** At most 1000 are listed; the count is complete. */
+  /** At most 1000 are listed. The count is of all, but of pages with an LSN beyond the stop it goes to 1000 too. */
   readonly damagedPages: readonly DamagedPage[];
   readonly damagedPageCount: number;
   readonly hostname: string;

@@ -7,15 +7,9 @@ import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { firstBlock } from '../postgres/relation-file.ts';
 import { paddingAfter, tarHeader } from '../tar/header.ts';
+import { UnsoundPages } from './damage.ts';
 import { PageReader } from './page-reader.ts';
-import {
-  MAX_LISTED_PAGES,
-  type PackedPart,
-  type PageRules,
-  type PartMember,
-  type PartOrder,
-  type UnsoundPage,
-} from './part-protocol.ts';
+import type { PackedPart, PageRules, PartMember, PartOrder } from './part-protocol.ts';
 import { type ChunkSink, PartWriter } from './part-writer.ts';
 
 const TABLESPACE_MEMBER = /^pg_tblspc\/(\d+)\//;
@@ -39,8 +33,7 @@ class Packing {
   readonly #options: PackOptions;
   readonly #writer: PartWriter;
   readonly #pages: PageReader | undefined;
-  readonly #unsound: UnsoundPage[] = [];
-  #unsoundCount = 0;
+  readonly #unsound: UnsoundPages;
   #members = 0;
   #expandedSize = 0;
   readonly #tablespaceBytes = new Map<string, number>();
@@ -50,12 +43,13 @@ class Packing {
   constructor(order: PartOrder, options: PackOptions) {
     this.#order = order;
     this.#options = options;
+    this.#unsound = new UnsoundPages(order.start);
     const { hashed, sink } = options;
     this.#writer = new PartWriter({ mtimeSeconds: order.mtimeSeconds, hashed, sink });
     if (options.pages !== undefined) {
       this.#pages = new PageReader({
         rules: options.pages,
-        unsound: (page) => this.#foundUnsound(page),
+        unsound: (page) => this.#unsound.add(page),
         wait: options.wait,
       });
     }
@@ -70,8 +64,7 @@ class Packing {
       tablespaceBytes: this.#tablespaceBytes,
       vanished: this.#vanished,
       shortened: this.#shortened,
-      unsoundPages: this.#unsound,
-      unsoundPageCount: this.#unsoundCount,
+      unsound: this.#unsound.found(),
     };
   }
 
@@ -140,11 +133,6 @@ class Packing {
       return (at, room) => readSync(descriptor, room, 0, room.length, at);
     }
     return (at, room) => pages.read({ descriptor, name, firstBlock: first }, at, room);
-  }
-
-  #foundUnsound(page: UnsoundPage): void {
-    this.#unsoundCount += 1;
-    if (this.#unsound.length < MAX_LISTED_PAGES) this.#unsound.push(page);
   }
 }
 

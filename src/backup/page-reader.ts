@@ -11,7 +11,11 @@ import { pause } from './rate-limit.ts';
 
 const READINGS = 5;
 const PAUSE_MS = 20;
-/** With so many unsound pages it is no matter of unlucky moments: further ones are read again just once, at once. */
+/**
+ * With so many unsound pages in a part it is no matter of unlucky moments: further ones are read again just once, at
+ * once. That is enough for a page that PostgreSQL was writing: who read its old first half and its new second half reads
+ * the new page then. A page whose writer was halted in between has its new LSN already, by which damage.ts knows it.
+ */
 const MANY = 20;
 
 export interface PageReaderOptions {

@@ -29,6 +29,8 @@ export interface PartOrder {
   readonly members: readonly PartMember[];
   /** For the lzop header. */
   readonly mtimeSeconds: number;
+  /** LSN where the backup started; undefined when no server runs. */
+  readonly start?: bigint | undefined;
 }
 
 /** A page that stayed unsound when it was read again. */
@@ -39,6 +41,15 @@ export interface UnsoundPage {
   readonly block: number;
   /** In its header. */
   readonly lsn: bigint;
+}
+
+/** See damage.ts. */
+export interface FoundPages {
+  /** Damaged in any case: at most `MAX_LISTED_PAGES` of them, and how many there are. */
+  readonly certain: readonly UnsoundPage[];
+  readonly certainCount: number;
+  /** Which the stop decides on: at most `MAX_LISTED_PAGES`, of the highest LSNs. */
+  readonly open: readonly UnsoundPage[];
 }
 
 export interface PackedPart {
@@ -53,12 +64,8 @@ export interface PackedPart {
   readonly vanished: number;
   /** Files that became shorter while they were read, and were filled up with zeros. */
   readonly shortened: number;
-  /** At most `MAX_LISTED_PAGES`. */
-  readonly unsoundPages: readonly UnsoundPage[];
-  readonly unsoundPageCount: number;
+  readonly unsound: FoundPages;
 }
-
-export const MAX_LISTED_PAGES = 1000;
 
 export type WorkerReport =
   | { readonly kind: 'chunk'; readonly bytes: number }

@@ -5,7 +5,7 @@
  */
 import { hostname } from 'node:os';
 import { type BackupName, backupName, paddedOffset, partKey, partPrefix } from '../archive/layout.ts';
-import { type BackupSpec, type DamagedPage, type OwnFacts, writeSentinel } from '../archive/sentinel.ts';
+import { type BackupSpec, type OwnFacts, writeSentinel } from '../archive/sentinel.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { CAN_CHECK_PAGES } from '../postgres/page-checksum.ts';
@@ -16,7 +16,7 @@ import { formatBytes, formatDuration, Progress } from '../progress.ts';
 import type { Store } from '../store/store.ts';
 import { largestFirst, partitions, partLimits } from '../tar/partition.ts';
 import { takePlace } from './backup-place.ts';
-import { damagedPages } from './damage.ts';
+import { type Damage, damagedPages } from './damage.ts';
 import { clusterBytes, clusterMembers, lastMembers } from './members.ts';
 import { createPartPool, type PartPool } from './part-pool.ts';
 import { storeSentinel } from './sentinel-put.ts';
@@ -98,11 +98,13 @@ class Push {
     const uploads = new PartUploads({
       store,
       backup: name,
+      start: source.offline ? undefined : start.lsn,
       pool: this.#pool,
       width: this.#options.poolSize,
       gpgKeyId: this.#options.gpgKeyId,
       progress,
-      packed: (part) => this.#stopOnDamage(damagedPages(part.unsoundPages, start.lsn, undefined)),
+      packed: ({ unsound: { certain, certainCount } }) =>
+        this.#stopOnDamage({ pages: damagedPages(certain), count: certainCount }),
     });
     try {
       const tablespaces = await readTablespaces(source.facts.dataDirectory);
@@ -166,8 +168,8 @@ class Push {
     const sizes = new Map(parts.map(({ number, size }) => [partKey(name, number) as string, size]));
     const checkParts = () => checkStoredParts(store, partPrefix(name), sizes, signal);
     await checkParts();
-    const damaged = this.#damage(uploads, start, end);
-    this.#stopOnDamage(damaged.pages);
+    const damaged = uploads.unsound.damage(end.lsn);
+    this.#stopOnDamage(damaged);
     progress.end();
     await this.#checkWal(end);
     const own = this.#ownFacts(uploads, tablespaces, start, end, damaged);
@@ -185,23 +187,11 @@ class Push {
     return { name, damagedPageCount: damaged.count };
   }
 
-  #damage(uploads: PartUploads, start: BackupStart, end: BackupEnd): { pages: DamagedPage[]; count: number } {
-    const stop = this.#options.source.offline ? undefined : end.lsn;
-    const pages = damagedPages(
-      uploads.unsoundPages,
-      this.#options.source.offline ? undefined : start.lsn,
-      stop,
-    );
-    // Pages beyond the list were not looked at one by one; there are so many that they are no chance.
-    const count = pages.length + uploads.unsoundPageCount - uploads.unsoundPages.length;
-    return { pages, count };
-  }
-
-  #stopOnDamage(pages: readonly DamagedPage[]): void {
+  #stopOnDamage({ pages, count }: Damage): void {
     const [first] = pages;
     if (first === undefined || !this.#options.failOnChecksum) return;
     throw new UserError('a page of the cluster has a wrong checksum', {
-      detail: `Block ${first.block} of "${first.file}"${pages.length > 1 ? ` and ${pages.length - 1} more` : ''}.`,
+      detail: `Block ${first.block} of "${first.file}"${count > 1 ? ` and ${count - 1} more` : ''}.`,
       hint: 'Find out what the disk did. Without --fail-on-checksum the backup is completed and the damage recorded in it.',
     });
   }
@@ -224,7 +214,7 @@ class Push {
     tablespaces: readonly ClusterTablespace[],
     start: BackupStart,
     end: BackupEnd,
-    damaged: { pages: readonly DamagedPage[]; count: number },
+    damaged: Damage,
   ): OwnFacts {
     const { source, withConfig } = this.#options;
     const { control, postgresVersion, inRecovery } = source.facts;
@@ -251,7 +241,7 @@ class Push {
     };
   }
 
-  #reportDamage({ pages, count }: { readonly pages: readonly DamagedPage[]; readonly count: number }): void {
+  #reportDamage({ pages, count }: Damage): void {
     if (count === 0) return;
     const named = pages.slice(0, NAMED_PAGES).map(({ file, block }) => `block ${block} of "${file}"`);
     const others = count > named.length ? ` and ${count - named.length} more` : '';

@@ -8,13 +8,16 @@ import { parallel } from '../parallel.ts';
 import type { Progress } from '../progress.ts';
 import { type Store, urlOf } from '../store/store.ts';
 import type { Partition } from '../tar/partition.ts';
+import { UnsoundPages } from './damage.ts';
 import type { PartPool } from './part-pool.ts';
-import { MAX_LISTED_PAGES, type PackedPart, type PartMember, type UnsoundPage } from './part-protocol.ts';
+import type { PackedPart, PartMember } from './part-protocol.ts';
 
 export interface UploadOptions {
   readonly store: Store;
   readonly backup: BackupName;
   readonly pool: PartPool;
+  /** LSN where the backup started; undefined when no server runs. */
+  readonly start: bigint | undefined;
   /** Parts in flight. */
   readonly width: number;
   readonly gpgKeyId: string | undefined;
@@ -26,9 +29,8 @@ export interface UploadOptions {
 export class PartUploads {
   readonly #options: UploadOptions;
   readonly #parts = new Map<number, PartFact>();
-  readonly #unsound: UnsoundPage[] = [];
   readonly #tablespaceBytes = new Map<string, number>();
-  #unsoundCount = 0;
+  readonly unsound: UnsoundPages;
   #readBefore = 0;
   #lastNumber = -1;
   vanished = 0;
@@ -36,6 +38,7 @@ export class PartUploads {
 
   constructor(options: UploadOptions) {
     this.#options = options;
+    this.unsound = new UnsoundPages(options.start);
   }
 
   /** Ascending. */
@@ -48,15 +51,6 @@ export class PartUploads {
     return this.#tablespaceBytes;
   }
 
-  get unsoundPages(): readonly UnsoundPage[] {
-    return this.#unsound;
-  }
-
-  /** Also of those that are not listed. */
-  get unsoundPageCount(): number {
-    return this.#unsoundCount;
-  }
-
   /** Number for a further part. */
   get nextNumber(): number {
     return this.#lastNumber + 1;
@@ -67,9 +61,10 @@ export class PartUploads {
   }
 
   async upload({ number, members, bytes }: Partition<PartMember>, signal: AbortSignal): Promise<void> {
-    const { store, backup, pool, gpgKeyId, progress } = this.#options;
+    const { store, backup, pool, start, gpgKeyId, progress } = this.#options;
     this.#lastNumber = Math.max(this.#lastNumber, number);
-    const packing = await pool.pack({ members, mtimeSeconds: Math.trunc(Date.now() / 1000) }, signal);
+    const mtimeSeconds = Math.trunc(Date.now() / 1000);
+    const packing = await pool.pack({ members, mtimeSeconds, start }, signal);
     const plain = this.#counted(packing.chunks);
     const stored =
       gpgKeyId === undefined ? undefined : new Hashed(encrypt(copies(plain), { keyId: gpgKeyId, signal }));
@@ -97,13 +92,12 @@ export class PartUploads {
   }
 
   #remember(packed: PackedPart): void {
-    const { vanished, shortened, unsoundPages, unsoundPageCount, tablespaceBytes } = packed;
+    const { vanished, shortened, unsound, tablespaceBytes } = packed;
     for (const [oid, bytes] of tablespaceBytes)
       this.#tablespaceBytes.set(oid, (this.#tablespaceBytes.get(oid) ?? 0) + bytes);
     this.vanished += vanished;
     this.shortened += shortened;
-    this.#unsoundCount += unsoundPageCount;
-    this.#unsound.push(...unsoundPages.slice(0, MAX_LISTED_PAGES - this.#unsound.length));
+    this.unsound.merge(unsound);
   }
 
   /** Progress counts what was read from the cluster. */

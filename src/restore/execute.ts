@@ -1,29 +1,23 @@
 /** Carries a plan out. From the first write to the last, the marker lies in the target. */
-import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
-import { DataError, UserError } from '../errors.ts';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { Progress } from '../progress.ts';
-import { makeFolders } from '../store/file-folders.ts';
 import { type Store, urlOf } from '../store/store.ts';
 import type { Extracted } from '../tar/extract.ts';
-import { syncFolder } from '../tar/folders.ts';
 import { connect, putControlFileInPlace } from './finish.ts';
 import { isComplete, type Marker, removeMarker, writeMarker } from './marker.ts';
-import { CONTROL_FILE, MARKER_FILE, STAGED_CONTROL_FILE } from './members.ts';
-import { warnOfOldWal } from './old-wal.ts';
-import { giveTo, type Owner, ownerOf } from './owned-file.ts';
+import { MARKER_FILE } from './members.ts';
+import { type Owner, ownerOf } from './owned-file.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { fetchParts } from './part-fetches.ts';
-import { checkUnchanged, type Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { prepare } from './prepare.ts';
+import { RestoreLocks } from './restore-locks.ts';
 import { countFiles } from './restored-files.ts';
 import { checkRestored } from './soundness.ts';
 import { systemError } from './system-error.ts';
-import { ifThere } from './target.ts';
-
-/** Of one backup alone: the server would start from wherever another one's say. */
-const PARTICULAR_FILES = [CONTROL_FILE, STAGED_CONTROL_FILE, 'backup_label', 'tablespace_map'];
 
 export interface ExecuteCall {
   readonly store: Store;
@@ -56,10 +50,16 @@ export async function execute(plan: Plan, call: ExecuteCall): Promise<Outcome> {
 }
 
 async function restore(plan: Plan, call: ExecuteCall): Promise<Outcome> {
+  const locks = new RestoreLocks(call.log);
+  try {
+    return await restoreInto(plan, await prepare(plan, locks, call.log), call);
+  } finally {
+    await locks.release();
+  }
+}
+
+async function restoreInto(plan: Plan, marker: Marker, call: ExecuteCall): Promise<Outcome> {
   const { directory } = plan.target;
-  await checkUnchanged(plan);
-  if (plan.shared) await warnOfOldWal(directory, call.log);
-  const marker = await prepare(plan);
   const progress = new Progress({
     log: call.log,
     verb: 'restored',
@@ -80,62 +80,6 @@ async function restore(plan: Plan, call: ExecuteCall): Promise<Outcome> {
   } finally {
     progress.end();
   }
-}
-
-/** Makes the folders and the marker; a control file that lies there could start the server on half a restore. */
-async function prepare({ backup, target, tablespaces, resumed }: Plan): Promise<Marker> {
-  await makeTarget(target.directory);
-  await refuseLink(dirname(join(target.directory, CONTROL_FILE)));
-  const marker: Marker = {
-    backup: backup.name,
-    process: { host: hostname(), pid: process.pid },
-    tablespaces: new Map(tablespaces.map(({ oid, location }) => [oid, location])),
-    parts: resumed?.parts ?? new Map(),
-    links: resumed?.links ?? [],
-  };
-  await writeMarker(target.directory, marker);
-  await clearTheWay(target.directory, marker);
-  const owner = await ownerOf(target.directory);
-  for (const { location, inside } of tablespaces) {
-    if (inside) await makeOwnFolder(dirname(location), owner);
-    await makeOwnFolder(location, owner);
-  }
-  return marker;
-}
-
-/** Behind a link lies another cluster's control file, which must stay. */
-async function refuseLink(folder: string): Promise<void> {
-  const there = await ifThere(() => lstat(folder));
-  if (there === undefined || there.isDirectory()) return;
-  throw new UserError('refusing to restore through something that is not a directory', {
-    detail: folder,
-    hint: 'Restore into an empty directory.',
-  });
-}
-
-/** What another restore or another cluster left must not be taken for this backup's. */
-async function clearTheWay(directory: string, { parts }: Marker): Promise<void> {
-  // A run that was ended within its last step had moved its control file already.
-  if (parts.size > 0)
-    await ifThere(() => rename(join(directory, CONTROL_FILE), join(directory, STAGED_CONTROL_FILE)));
-  else for (const name of PARTICULAR_FILES) await rm(join(directory, name), { force: true });
-}
-
-/** Folders above the target are as the user's umask has them: root's must stay open to the server. */
-async function makeTarget(directory: string): Promise<void> {
-  await makeFolders(dirname(directory));
-  await makeOwnFolder(directory, undefined);
-}
-
-async function makeOwnFolder(path: string, owner: Owner | undefined): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
-    throw error;
-  }
-  await giveTo(path, owner);
-  syncFolder(dirname(path));
 }
 
 async function extractParts(

@@ -2,13 +2,16 @@
  * The marker file: from the first byte written to the last it lies in the target and says that the restore is not
  * complete, and which parts are, so that a repeated run goes on where this one stopped.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { copyFile, link, open, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { JsonFields } from '../archive/json-fields.ts';
 import { UserError } from '../errors.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { MARKER_FILE } from './members.ts';
+import { isSystemError, systemError } from './system-error.ts';
 
 export interface Marker {
   readonly backup: string;
@@ -52,11 +55,63 @@ const NOTE =
   'This directory holds an incomplete restore and must not be started. Run the same wal-e backup-fetch again: it goes on where it stopped.';
 const MAX_BYTES = 256 * 1024 * 1024;
 const ANY = /^.{1,8192}$/su;
+/** What file systems without hard links answer. */
+const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'EMLINK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
 
 export async function writeMarker(directory: string, marker: Marker): Promise<void> {
+  await written(directory, marker, rename);
+}
+
+/** The first marker of a target: false when another one is there, whoever made it, from wherever. */
+export async function createMarker(directory: string, marker: Marker): Promise<boolean> {
+  try {
+    await written(directory, marker, linkNew);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** The marker is never there in part: it is written under a name of its own, then put in place. */
+async function written(
+  directory: string,
+  marker: Marker,
+  put: (from: string, to: string) => Promise<void>,
+): Promise<void> {
   const path = join(directory, MARKER_FILE);
-  const temporary = `${path}.new`;
-  const text = JSON.stringify({
+  const temporary = `${path}.${randomUUID()}`;
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    try {
+      await file.writeFile(`${formatMarker(marker)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await put(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(directory);
+}
+
+/** Unlike a rename, a link replaces nothing, also where two machines make it at once. */
+async function linkNew(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined || !NO_LINKS.has(code)) throw error;
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+  }
+  await rm(from);
+}
+
+/** The same text for the same marker. */
+export function formatMarker(marker: Marker): string {
+  return JSON.stringify({
     note: NOTE,
     backup: marker.backup,
     ...marker.process,
@@ -64,17 +119,6 @@ export async function writeMarker(directory: string, marker: Marker): Promise<vo
     parts: [...marker.parts].map(([number, part]) => ({ number, ...part })),
     links: marker.links,
   });
-  // A link that lies there must not be followed.
-  await rm(temporary, { force: true });
-  const file = await open(temporary, 'wx', 0o600);
-  try {
-    await file.writeFile(`${text}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  syncFolder(directory);
 }
 
 export async function removeMarker(directory: string): Promise<void> {
@@ -90,6 +134,9 @@ export async function readMarker(directory: string): Promise<Marker> {
     if (text.length > MAX_BYTES) throw new UserError('it is too long');
     return parseMarker(JSON.parse(text));
   } catch (error) {
+    // Who ran the restore so far may read it, and go on.
+    if (isSystemError(error))
+      throw systemError('could not read the marker file of the incomplete restore in the target', error);
     throw new UserError('the target holds an incomplete restore whose marker file cannot be read', {
       detail: `${path}: ${error instanceof Error ? error.message : String(error)}`,
       hint: 'Empty the directory and restore into it anew.',
@@ -134,6 +181,10 @@ export function isComplete(
 ): boolean {
   const done = marker.parts.get(number);
   return done !== undefined && done.size === size && done.mark === mark;
+}
+
+export function describeProcess({ process: { host, pid } }: Marker): string {
+  return host === hostname() ? `Process ${pid}` : `Process ${pid} of host ${host}`;
 }
 
 /** Whether the restore that left this marker is still at work, as far as this machine can tell. */

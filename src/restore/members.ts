@@ -8,6 +8,8 @@ export const STAGED: ReadonlyMap<string, string> = new Map([[CONTROL_FILE, STAGE
 
 /** Says in the target that the restore is not complete. */
 export const MARKER_FILE = 'wal-e-restore-incomplete.json';
+/** Begins the names under which it is written, of which a run that was killed may leave one. */
+export const MARKER_LEFTOVER = `${MARKER_FILE}.`;
 
 /** WAL directories: a symbolic link in the archive led to the source's, and the restored server needs its own. */
 export const WAL_FOLDERS: readonly string[] = ['pg_wal', 'pg_xlog'];

@@ -6,8 +6,9 @@ import type { Sentinel } from '../archive/sentinel.ts';
 import { DataError, UserError } from '../errors.ts';
 import type { Call } from '../store/store.ts';
 import { checkFreeSpace, type Demand } from './free-space.ts';
-import { isComplete, isRestoring, type Marker } from './marker.ts';
+import { describeProcess, formatMarker, isComplete, isRestoring, type Marker } from './marker.ts';
 import type { PartToFetch } from './part-fetch.ts';
+import { busy } from './restore-locks.ts';
 import { readRestoreSpec } from './restore-spec.ts';
 import { countFiles } from './restored-files.ts';
 import { systemError } from './system-error.ts';
@@ -46,16 +47,22 @@ export interface Plan {
 /** Looks at the target alone, since a mistake there is the commonest and needs no archive to be seen. */
 export async function checkTarget({ directory, force }: PlanWishes): Promise<Target> {
   const target = await inspect(directory);
-  if (target.marker !== undefined && (await isRestoring(target.marker))) throw busy(target.marker, target);
+  if (target.marker !== undefined && (await isRestoring(target.marker)))
+    throw busyWith(target.marker, target);
   if (target.marker === undefined && target.foreign.length > 0 && !force) throw occupied(target);
   return target;
 }
 
-/** To reach this far took a while: a server or another restore may have come into the target meanwhile. */
+/** To reach this far took a while: a server or another restore may have come into the target meanwhile, or have ended. */
 export async function checkUnchanged({ target, shared }: Plan): Promise<void> {
   const now = await inspect(target.directory);
-  if (now.marker !== undefined && (await isRestoring(now.marker))) throw busy(now.marker, now);
+  if (now.marker !== undefined && (await isRestoring(now.marker))) throw busyWith(now.marker, now);
+  if (markerText(target) !== markerText(now)) throw changed(now);
   if (target.marker === undefined && now.foreign.length > 0 && !shared) throw occupied(now);
+}
+
+function markerText({ marker }: Target): string | undefined {
+  return marker === undefined ? undefined : formatMarker(marker);
 }
 
 async function inspect(directory: string): Promise<Target> {
@@ -157,10 +164,14 @@ function partsOf(backup: KnownBackup, { own }: Sentinel): readonly PartToFetch[]
     .sort((a, b) => a.number - b.number);
 }
 
-function busy({ process }: Marker, { directory }: Target): UserError {
-  return new UserError('another backup-fetch is restoring into the same directory', {
-    detail: `Process ${process.pid} restores into "${directory}".`,
-    hint: 'Wait for it, or stop it; the same command then goes on where it stopped.',
+function busyWith(marker: Marker, { directory }: Target): UserError {
+  return busy(`${describeProcess(marker)} restores into "${directory}".`);
+}
+
+function changed({ directory }: Target): UserError {
+  return new UserError('another backup-fetch was in the target of the restore meanwhile', {
+    detail: `What "${directory}" says of an incomplete restore is not what it said when this command began.`,
+    hint: 'Look at what the other one left. If that is not complete, the same command goes on with it.',
   });
 }
 

@@ -3,7 +3,7 @@ import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
 import { type Marker, readMarker } from './marker.ts';
-import { MARKER_FILE, WAL_FOLDERS } from './members.ts';
+import { MARKER_FILE, MARKER_LEFTOVER, WAL_FOLDERS } from './members.ts';
 
 /** A symbolic link that the operator made beforehand. */
 export interface PreparedLink {
@@ -55,6 +55,7 @@ export async function inspectTarget(path: string): Promise<Target> {
   const foreign = names.filter(
     (name) =>
       name !== 'lost+found' &&
+      !name.startsWith(MARKER_LEFTOVER) &&
       !walLinks.get(name)?.isEmpty &&
       !(name === 'pg_tblspc' && tablespaceLinks !== undefined),
   );

@@ -81,7 +81,7 @@ describe('a part', () => {
       expandedSize: sizes.reduce((sum, size) => sum + size, 0),
       size: packed.object.length,
       sha256: createHash('sha256').update(packed.object).digest('hex'),
-      ...{ vanished: 0, shortened: 0, unsoundPageCount: 0 },
+      ...{ vanished: 0, shortened: 0, unsound: { certainCount: 0 } },
     });
   });
 
@@ -178,7 +178,7 @@ describe('a file in motion', () => {
       });
       expect(same(packed.files.get('base/5/1'), content)).toBe(true);
       expect(packed.files.get('next')?.toString()).toBe('next');
-      expect(packed).toMatchObject({ shortened: 1, unsoundPageCount: 0 });
+      expect(packed).toMatchObject({ shortened: 1, unsound: { certainCount: 0 } });
     },
   );
 
@@ -198,28 +198,28 @@ describe('pages', () => {
     content.writeUInt32LE(0xb374d848, 65 * PAGE + 4);
     const packed = await pack([member('base/5/16384.2', content)], { pages: PAGES });
     expect(same(packed.files.get('base/5/16384.2'), content)).toBe(true);
-    expect(packed.unsoundPageCount).toBe(1);
-    expect(packed.unsoundPages).toEqual([
+    expect(packed.unsound.certainCount).toBe(1);
+    expect(packed.unsound.certain).toEqual([
       { file: 'base/5/16384.2', block: 2 * 131072 + 65, lsn: 0x16b374d848n },
     ]);
   });
 
   it('are looked for in relations only, and not where checksums are off', async () => {
     const junk = seededBytes(4 * PAGE, 1);
-    expect((await pack([member('pg_xact/0000', junk)], { pages: PAGES })).unsoundPageCount).toBe(0);
-    expect((await pack([member('base/5/16384', junk)])).unsoundPageCount).toBe(0);
-    expect((await pack([member('base/5/16384', junk)], { pages: PAGES })).unsoundPageCount).toBe(4);
+    expect((await pack([member('pg_xact/0000', junk)], { pages: PAGES })).unsound.certainCount).toBe(0);
+    expect((await pack([member('base/5/16384', junk)])).unsound.certainCount).toBe(0);
+    expect((await pack([member('base/5/16384', junk)], { pages: PAGES })).unsound.certainCount).toBe(4);
   });
 
   it('that are cut at the end of a file that is being extended are not checked', async () => {
     const content = seededBytes(PAGE / 2, 5);
-    expect((await pack([member('base/5/1', content)], { pages: PAGES })).unsoundPageCount).toBe(0);
+    expect((await pack([member('base/5/1', content)], { pages: PAGES })).unsound.certainCount).toBe(0);
   });
 
   it('in great number are counted all and listed up to a thousand', async () => {
     const junk = Buffer.alloc(1200 * PAGE, 1);
-    const { unsoundPages, unsoundPageCount } = await pack([member('base/5/1', junk)], { pages: PAGES });
-    expect(unsoundPageCount).toBe(1200);
-    expect(unsoundPages).toHaveLength(1000);
+    const { unsound } = await pack([member('base/5/1', junk)], { pages: PAGES });
+    expect(unsound.certainCount).toBe(1200);
+    expect(unsound.certain).toHaveLength(1000);
   });
 });

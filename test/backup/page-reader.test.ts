@@ -28,7 +28,7 @@ async function pack(...pauses: (() => void)[]) {
   const member = { ...owner, kind: 'file', name: 'base/5/16384', path, size: 0 } as const;
   const sink = createCollectingSink();
   let waited = 0;
-  const { unsoundPages, shortened } = packPart(
+  const { unsound, shortened } = packPart(
     { members: [member], mtimeSeconds: 0 },
     {
       pages: { pageBytes: PAGE, segmentBlocks: 131072 },
@@ -42,7 +42,7 @@ async function pack(...pauses: (() => void)[]) {
   for await (const entry of Readable.from([decompress(sink.object())]).pipe(extract())) {
     for await (const chunk of entry) content.push(chunk as Uint8Array);
   }
-  return { content: Buffer.concat(content), unsound: unsoundPages, waited, shortened };
+  return { content: Buffer.concat(content), unsound: unsound.certain, waited, shortened };
 }
 
 /** Half of a page that PostgreSQL is just writing. */

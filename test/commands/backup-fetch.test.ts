@@ -601,6 +601,14 @@ describe('a run that was broken off', () => {
     expect(existsSync(join(data, MARKER))).toBe(false);
   });
 
+  it('is begun anew where it was killed before its marker was there, and nothing of it stays', async () => {
+    await threeParts();
+    mkdirSync(data);
+    writeFileSync(join(data, `${MARKER}.0`), '{"note":');
+    await fetch();
+    expect(readdirSync(data).filter((name) => name.startsWith(MARKER))).toEqual([]);
+  });
+
   it('leaves its links to the run that ends it', async () => {
     const link = { name: 'server.key', type: '2', linkName: 'base' };
     const recipe = { parts: [[...leastMembers(), link], [file('base/2', seededBytes(900_000, 2))]] };

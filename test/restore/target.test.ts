@@ -78,6 +78,12 @@ describe('a target', () => {
     await expect(inspectTarget(data)).rejects.toThrow(UserError);
   });
 
+  it('is not kept from being used by what a run left that was killed while it wrote its first marker', async () => {
+    mkdirSync(data);
+    writeFileSync(join(data, 'wal-e-restore-incomplete.json.e2c0c6a4-1f70-4a57-9c2e-0d6f3c1b8a55'), '{');
+    expect(await inspectTarget(data)).toMatchObject({ foreign: [], marker: undefined });
+  });
+
   it('tells of the restore that was not finished in it', async () => {
     mkdirSync(data);
     const marker = {

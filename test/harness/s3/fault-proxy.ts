@@ -17,6 +17,8 @@ export type Fault =
   | { readonly kind: 'trickle'; readonly bytes: number; readonly everyMs: number }
   /** The answer comes later. */
   | { readonly kind: 'late'; readonly ms: number }
+  /** The answer comes when this has come about. */
+  | { readonly kind: 'held'; readonly until: Promise<unknown> }
   /** The proxy answers itself; the request does not reach the store. */
   | {
       readonly kind: 'answer';
@@ -95,6 +97,9 @@ async function answer(socket: Socket, target: URL, request: RawRequest, fault?: 
       return trickle(socket, sent, fault.bytes, fault.everyMs);
     case 'late':
       await later(fault.ms);
+      return void socket.write(sent);
+    case 'held':
+      await fault.until;
       return void socket.write(sent);
     case 'duplicate':
       return void socket.write(Buffer.concat([sent, sent]));

@@ -1,0 +1,108 @@
+/**
+ * From a plan to a target that is this restore's alone. The folders are made and locked, then looked at once more, and
+ * only then is anything in them changed: of several restores that began at the same moment, one gets this far.
+ */
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { UserError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { makeFolders } from '../store/file-folders.ts';
+import { syncFolder } from '../tar/folders.ts';
+import { createMarker, describeProcess, type Marker, readMarker, writeMarker } from './marker.ts';
+import { CONTROL_FILE, MARKER_LEFTOVER, STAGED_CONTROL_FILE } from './members.ts';
+import { warnOfOldWal } from './old-wal.ts';
+import { giveTo, type Owner, ownerOf } from './owned-file.ts';
+import { checkUnchanged, type Plan } from './plan.ts';
+import { busy, type RestoreLocks } from './restore-locks.ts';
+import { checkLocations } from './tablespaces.ts';
+import { ifThere } from './target.ts';
+
+/** Of one backup alone: the server would start from wherever another one's say. */
+const PARTICULAR_FILES = [CONTROL_FILE, STAGED_CONTROL_FILE, 'backup_label', 'tablespace_map'];
+
+/** A control file that lies in the target could start the server on half a restore: it goes when the marker is there. */
+export async function prepare(plan: Plan, locks: RestoreLocks, log: Log): Promise<Marker> {
+  const { backup, target, tablespaces, resumed, shared } = plan;
+  const { directory } = target;
+  await makeTarget(directory);
+  await locks.take(directory, () => whoRestores(directory));
+  await checkUnchanged(plan);
+  await refuseLink(dirname(join(directory, CONTROL_FILE)));
+  if (shared) await warnOfOldWal(directory, log);
+  const owner = await ownerOf(directory);
+  await takeOutside(plan, owner, locks);
+  const marker: Marker = {
+    backup: backup.name,
+    process: { host: hostname(), pid: process.pid },
+    tablespaces: new Map(tablespaces.map(({ oid, location }) => [oid, location])),
+    parts: resumed?.parts ?? new Map(),
+    links: resumed?.links ?? [],
+  };
+  if (target.marker !== undefined) await writeMarker(directory, marker);
+  // Locks end at the border of a machine. A file that only one can make does not.
+  else if (!(await createMarker(directory, marker)))
+    throw busy(`${await whoRestores(directory)} restores into "${directory}".`);
+  await clearTheWay(directory, marker);
+  for (const { location, inside } of tablespaces) {
+    if (!inside) continue;
+    await makeOwnFolder(dirname(location), owner);
+    await makeOwnFolder(location, owner);
+  }
+  return marker;
+}
+
+/** Folders outside of the target: two restores with targets of their own must not share them either. */
+async function takeOutside(plan: Plan, owner: Owner | undefined, locks: RestoreLocks): Promise<void> {
+  const { target, tablespaces, resumed, shared } = plan;
+  for (const place of target.walLinks.values()) await locks.take(place);
+  for (const { location, inside } of tablespaces) {
+    if (inside) continue;
+    await makeOwnFolder(location, owner);
+    await locks.take(location);
+  }
+  await checkLocations(tablespaces, target, resumed !== undefined || shared);
+}
+
+/** Behind a link lies another cluster's control file, which must stay. */
+async function refuseLink(folder: string): Promise<void> {
+  const there = await ifThere(() => lstat(folder));
+  if (there === undefined || there.isDirectory()) return;
+  throw new UserError('refusing to restore through something that is not a directory', {
+    detail: folder,
+    hint: 'Restore into an empty directory.',
+  });
+}
+
+/** What another restore or another cluster left must not be taken for this backup's. */
+async function clearTheWay(directory: string, { parts }: Marker): Promise<void> {
+  for (const name of await readdir(directory))
+    if (name.startsWith(MARKER_LEFTOVER)) await rm(join(directory, name), { force: true });
+  // A run that was ended within its last step had moved its control file already.
+  if (parts.size > 0)
+    await ifThere(() => rename(join(directory, CONTROL_FILE), join(directory, STAGED_CONTROL_FILE)));
+  else for (const name of PARTICULAR_FILES) await rm(join(directory, name), { force: true });
+}
+
+/** Folders above the target are as the user's umask has them: root's must stay open to the server. */
+async function makeTarget(directory: string): Promise<void> {
+  await makeFolders(dirname(directory));
+  await makeOwnFolder(directory, undefined);
+}
+
+async function makeOwnFolder(path: string, owner: Owner | undefined): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    throw error;
+  }
+  await giveTo(path, owner);
+  syncFolder(dirname(path));
+}
+
+/** The other one may not have written its marker yet, or have removed it just now. */
+async function whoRestores(directory: string): Promise<string> {
+  const marker = await readMarker(directory).catch(() => undefined);
+  return marker === undefined ? 'Another process' : describeProcess(marker);
+}
