@@ -22,24 +22,27 @@ function completionScript(table: Commands, globals: Options): string {
   const paths = all.filter(({ path }) => path.length > 0).map(({ path }) => quoted(path));
   return `# Completion of wal-e for bash and zsh: source this, or save it as
 # /usr/share/bash-completion/completions/wal-e.
-[ -z "\${ZSH_VERSION-}" ] || { autoload -U +X bashcompinit && bashcompinit; }
+if [ -n "\${ZSH_VERSION-}" ]; then
+  whence compdef >/dev/null || { autoload -U compinit && compinit; }
+  autoload -U bashcompinit && bashcompinit
+fi
 _wal_e() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous='' path='' verbs='' options='' i
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous='' chosen='' verbs='' options='' i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$previous" in
       ${withValue(all).join('|')}) previous='' ;;
       *)
         previous="\${COMP_WORDS[i]}"
-        case "\${path:+$path }$previous" in
-          ${paths.join('|')}) path="\${path:+$path }$previous" ;;
+        case "\${chosen:+$chosen }$previous" in
+          ${paths.join('|')}) chosen="\${chosen:+$chosen }$previous" ;;
         esac ;;
     esac
   done
   case "$previous" in
     ${withValue(all).join('|')}) return ;;
   esac
-  case "$path" in
+  case "$chosen" in
 ${all.map(placeCase).join('\n')}
   esac
   case "$current" in
