@@ -3,18 +3,20 @@ import { readFileSync } from 'node:fs';
 import { listedKey, WAL_PREFIX } from '../src/archive/layout.ts';
 import { run } from '../src/commands/delete.ts';
 import { createLog } from '../src/log.ts';
-import type { ObjectInfo, Store } from '../src/store/store.ts';
+import { skippedFolder } from '../src/store/skipped-folder.ts';
+import type { ListOptions, ObjectInfo, Store } from '../src/store/store.ts';
 import { measuredArchive } from './delete-archive.ts';
 
 const archive = measuredArchive(Number(process.argv[2]));
 const modified = new Date('2026-01-01T00:00:00Z');
 let removed = 0;
 
-async function* list(prefix: string): AsyncGenerator<readonly ObjectInfo[]> {
+async function* list(prefix: string, { skip }: ListOptions): AsyncGenerator<readonly ObjectInfo[]> {
   let page: ObjectInfo[] = [];
   const keys = prefix === WAL_PREFIX ? archive.wal() : archive.backup.map(({ key }) => key);
   for (const key of keys) {
     if (!key.startsWith(prefix)) continue;
+    if (skip !== undefined && skippedFolder(key, prefix, skip) !== undefined) continue;
     page.push({ key: listedKey(key), size: 70_000, modified });
     if (page.length < 1000) continue;
     yield page;

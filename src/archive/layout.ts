@@ -34,6 +34,10 @@ export const OBSOLETE_PREFIXES: readonly string[] = ['000', '001', '002', '003',
 /** What `delete` is about to remove is noted here, outside both trees, so that an interrupted run can be resumed. */
 export const DELETE_NOTE_PREFIX = 'wale_delete_';
 
+/** What `check` makes and removes, and what it leaves where it may not. */
+const SCRATCH_PREFIX = 'wale_check_';
+
+const TREE_FOLDER = /^(.*\/)?(?:basebackups|wal)_00[0-5]\/$/s;
 const SENTINEL_SUFFIX = '_backup_stop_sentinel.json';
 const BACKUP_NAME = /^base_([0-9A-F]{24})_([0-9A-F]{8})$/;
 const WAL_KEY = /^wal_005\/([^/]+)\.lzo$/;
@@ -79,7 +83,21 @@ export function isForeignBackupName(name: string): boolean {
 
 /** A scratch key for `wal-e check`; outside both trees, so that neither the original nor WAL-G looks at it. */
 export function scratchKey(id: string): Key {
-  return `wale_check_${id}` as Key;
+  return `${SCRATCH_PREFIX}${id}` as Key;
+}
+
+/** Keys that lie beside the trees and are our own. */
+export function isOwnBesideTrees(key: string): boolean {
+  return key.startsWith(SCRATCH_PREFIX) || key.startsWith(DELETE_NOTE_PREFIX);
+}
+
+/**
+ * The folder in which the archive lies of which `folder` (with its slash) is a tree, of this layout or of one before;
+ * '' for the storage prefix. undefined when it is no tree.
+ */
+export function archiveAround(folder: string): string | undefined {
+  const match = TREE_FOLDER.exec(folder);
+  return match === null ? undefined : (match[1] ?? '');
 }
 
 /** `id`: hex digits, different for each run. */

@@ -2,6 +2,7 @@
  * `wal-e delete`: shows what it would keep and delete, and with --confirm does it. What is decided is decided by the
  * plan (src/deletion/plan.ts); this file asks for it, prints it, and has it carried out.
  */
+import { countBeside } from '../deletion/beside.ts';
 import { type Findings, findOut } from '../deletion/findings.ts';
 import {
   assertNothingNeededGoes,
@@ -12,11 +13,13 @@ import {
 import { deleteNoted } from '../deletion/noted-run.ts';
 import { type Goal, type Plan, planDeletion } from '../deletion/plan.ts';
 import { carryOut, removeObsolete } from '../deletion/removal.ts';
-import { formatOutcome, formatReport, makeReport, type Report } from '../deletion/report.ts';
+import { makeReport, type Report } from '../deletion/report.ts';
+import { formatOutcome, formatReport } from '../deletion/report-text.ts';
 import { checkArguments, type DeleteArguments, orphanAge } from '../deletion/request.ts';
 import { sayPlan } from '../deletion/saying.ts';
 import type { Outcome, SweepOptions } from '../deletion/sweep.ts';
 import { findTarget } from '../deletion/target.ts';
+import { keepsVersions } from '../deletion/versioned.ts';
 import type { Call, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -42,10 +45,27 @@ export async function run(args: DeleteArguments, context: Context): Promise<numb
     return finish(outcome, { dryRun }, args, context);
   }
   const plan = await makePlan(args, store, context);
-  const report = makeReport(plan, restorabilities(plan), dryRun);
-  if (!args.json && !isQuiet(report, context)) await context.print(formatReport(report));
+  const report = await reportOf(plan, store, args, context);
+  if (!args.json && 'backups' in report) await context.print(formatReport(report));
   const outcome = dryRun ? await carryOut(plan, store, options) : await deleteNoted(plan, store, options);
   return finish(outcome, report, args, context);
+}
+
+/** Only what is going to be read is gathered. */
+async function reportOf(
+  plan: Plan,
+  store: Store,
+  args: PlannedArguments,
+  context: Context,
+): Promise<Report | { readonly dryRun: boolean }> {
+  const dryRun = args.dryRun || !args.confirm;
+  if (!args.json && isQuiet({ dryRun }, context)) return { dryRun };
+  const call = { signal: context.signal };
+  return makeReport(plan, restorabilities(plan), {
+    dryRun,
+    beside: await countBeside(store, call),
+    keepsVersions: await keepsVersions(plan, store, call),
+  });
 }
 
 /** WAL-E says nothing then, and cron makes a mail of every word. A dry run was asked for its report. */

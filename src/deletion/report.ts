@@ -1,16 +1,13 @@
-/** What a plan keeps and deletes, and why: facts with stable names for `--json`, and the same as text. */
-import { shownKey } from '../archive/layout.ts';
+/** What a plan keeps and deletes, and why: facts with stable names for `--json`. As text: report-text.ts. */
 import { problemOf } from '../archive/problem.ts';
 import { describeSpan, type Restorability } from '../archive/restorability.ts';
 import type { Verdict } from '../archive/retention.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import type { WalInventory } from '../archive/wal-inventory.ts';
-import { formatBytes } from '../progress.ts';
-import { formatCount, formatTable } from '../text/table.ts';
+import type { Beside } from './beside.ts';
 import { segmentBytesOf } from './guard.ts';
 import type { IncompleteVerdict, Plan } from './plan.ts';
 import { expectedKeys } from './removal.ts';
-import type { Outcome } from './sweep.ts';
 
 /** One line of the table of backups. */
 export interface ReportedBackup {
@@ -50,12 +47,24 @@ export interface Report {
     readonly unreachableObjects: number;
   };
   readonly leftovers: number;
+  /** In the two trees and beside them. */
   readonly unknownObjects: number;
+  /** What of the unknown lies beside the trees, and what else does. */
+  readonly beside: Beside;
   readonly objectsToDelete: number;
   readonly bytesToDelete: number;
+  /** What is deleted stays as older versions, so that its bytes are not free yet. */
+  readonly keepsVersions: boolean;
 }
 
-export function makeReport(plan: Plan, states: ReadonlyMap<string, Restorability>, dryRun: boolean): Report {
+/** What the plan itself does not know. */
+export type Surroundings = Pick<Report, 'dryRun' | 'beside' | 'keepsVersions'>;
+
+export function makeReport(
+  plan: Plan,
+  states: ReadonlyMap<string, Restorability>,
+  { dryRun, beside, keepsVersions }: Surroundings,
+): Report {
   const { tally, segmentSize, findings } = plan;
   const backups = [
     ...plan.verdicts.map((verdict) => completeLine(verdict, states, plan)),
@@ -64,6 +73,7 @@ export function makeReport(plan: Plan, states: ReadonlyMap<string, Restorability
   const deleted = backups.filter(({ action }) => action === 'delete');
   const everything = plan.goal.kind === 'everything';
   const foreignBytes = everything ? findings.survey.foreign.bytes : 0;
+  const unknown = everything ? 0 : findings.survey.foreign.objects + tally.foreign.objects;
   return {
     dryRun,
     backups,
@@ -77,9 +87,11 @@ export function makeReport(plan: Plan, states: ReadonlyMap<string, Restorability
       unreachableObjects: everything ? 0 : tally.beside.objects,
     },
     leftovers: plan.leftovers.length,
-    unknownObjects: everything ? 0 : findings.survey.foreign.objects + tally.foreign.objects,
+    unknownObjects: unknown + beside.objects,
+    beside,
     objectsToDelete: expectedKeys(plan),
     bytesToDelete: deleted.reduce((sum, { bytes }) => sum + bytes, tally.remove.bytes + foreignBytes),
+    keepsVersions,
   };
 }
 
@@ -134,60 +146,4 @@ function walRanges(inventory: WalInventory, segmentBytes: number): ReportedWal[]
     const segments = ranges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
     return [{ timeline, first: nameOf(first), last: nameOf(last), segments, gaps: ranges.length - 1 }];
   });
-}
-
-export function formatReport(report: Report): string {
-  const { wal } = report;
-  const lines = [
-    formatTable(
-      ['action', 'backup', 'finished', '>size', 'restorable', 'why'],
-      report.backups.map(({ action, name, finished, bytes, restorable, reason, problem }) => [
-        action,
-        name,
-        finished ?? '-',
-        formatBytes(bytes),
-        restorable === null ? '-' : restorable ? 'yes' : 'NO',
-        problem === null ? reason : `${reason} (${problem})`,
-      ]),
-    ),
-    ...wal.kept.map((range) => `WAL kept:    ${rangeLine(range)}\n`),
-    ...wal.deleted.map((range) => `WAL deleted: ${rangeLine(range)}\n`),
-    `WAL segment size: ${wal.segmentBytes / 1024 ** 2} MB (${SIZE_SOURCES[wal.segmentBytesSource] ?? ''})\n`,
-  ];
-  if (wal.unreachableObjects > 0)
-    lines.push(
-      `Left alone: ${formatCount(wal.unreachableObjects, 'WAL file')} on timelines that no kept backup leads to\n`,
-    );
-  if (report.unknownObjects > 0)
-    lines.push(`Left alone: ${formatCount(report.unknownObjects, 'object')} that WAL-E does not know\n`);
-  lines.push(totalLine(report));
-  return lines.join('');
-}
-
-const SIZE_SOURCES: Readonly<Record<string, string>> = {
-  sentinel: 'stated by a backup',
-  contents: 'read from a segment',
-  names: 'seen in the names',
-  assumed: 'assumed: nothing in the archive tells',
-};
-
-function rangeLine({ timeline, first, last, segments, gaps }: ReportedWal): string {
-  const holes = gaps === 0 ? '' : `, ${formatCount(gaps, 'gap')}`;
-  return `timeline ${timeline}, ${first} to ${last} (${formatCount(segments, 'segment')}${holes})`;
-}
-
-function totalLine(report: Report): string {
-  const backups = report.backups.filter(({ action }) => action === 'delete').length;
-  const parts = [formatCount(backups, 'backup'), formatCount(report.wal.deletedObjects, 'WAL file')];
-  if (report.leftovers > 0) parts.push(formatCount(report.leftovers, 'interrupted upload'));
-  const amount = `${formatCount(report.objectsToDelete, 'object')}, ${formatBytes(report.bytesToDelete)}`;
-  const verb = report.dryRun ? 'Would be deleted' : 'To be deleted';
-  return `${verb}: ${parts.join(', ')}: ${amount}\n`;
-}
-
-export function formatOutcome({ removed, failed, failures }: Outcome): string {
-  const summary = `Deleted ${formatCount(removed, 'object')}.\n`;
-  if (failed === 0) return summary;
-  const rows = failures.map(({ key, reason }) => [shownKey(key), reason]);
-  return `${summary}Not deleted: ${formatCount(failed, 'object')}.\n${formatTable(['key', 'reason'], rows)}`;
 }

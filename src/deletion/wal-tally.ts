@@ -1,5 +1,5 @@
 /** One pass over the WAL tree that counts what stays and what goes, in memory that grows with the gaps only. */
-import { WAL_PREFIX } from '../archive/layout.ts';
+import { type Key, WAL_PREFIX } from '../archive/layout.ts';
 import { ForeignCount, type ForeignObjects, readHistory } from '../archive/survey.ts';
 import { historyTimeline, type TimelineTree } from '../archive/timeline.ts';
 import { WalInventory } from '../archive/wal-inventory.ts';
@@ -23,6 +23,8 @@ export interface WalTally {
   readonly beside: Amount;
   /** Keys that are no WAL file's. */
   readonly foreign: ForeignObjects;
+  /** The last key that goes. */
+  readonly lastRemoved: Key | undefined;
   /** Date of the newest object seen, ms; 0 when there is none. */
   readonly newest: number;
 }
@@ -45,6 +47,7 @@ export async function tallyWal(
     keep: { objects: 0, bytes: 0 },
     beside: { objects: 0, bytes: 0 },
     foreign: new ForeignCount(),
+    lastRemoved: undefined,
     newest: 0,
   };
   for await (const page of store.list(WAL_PREFIX, call))
@@ -59,6 +62,7 @@ export async function tallyWal(
 
 interface Counting extends WalTally {
   readonly foreign: ForeignCount;
+  lastRemoved: Key | undefined;
   newest: number;
 }
 
@@ -76,6 +80,7 @@ function count(tally: Counting, fate: WalFate, object: ObjectInfo): void {
   }
   const amounts = [fate.remove ? tally.remove : tally.keep];
   if (fate.beside && !fate.remove) amounts.push(tally.beside);
+  if (fate.remove) tally.lastRemoved = object.key;
   if (fate.kind === 'foreign') tally.foreign.add(object);
   for (const amount of amounts) {
     amount.objects += 1;

@@ -20,6 +20,8 @@ export interface FileEntry {
 export interface ListOptions {
   /** Names of files that are not wanted are not looked at further. */
   readonly wanted: (name: string) => boolean;
+  /** Folders that are not looked into. */
+  readonly skip?: ((folder: string) => boolean) | undefined;
 }
 
 /** Every regular file whose key starts with `prefix`. A root or folder that is not there holds nothing. */
@@ -38,6 +40,7 @@ function* entriesIn(root: string, folder: string, options: FolderOptions): Gener
   if (options.depth > MAX_DEPTH) return;
   for (const name of namesIn(`${root}/${folder}`, options)) {
     if (name.endsWith('/')) {
+      if (options.skip?.(folder + name)) continue;
       yield* entriesIn(root, folder + name, { ...options, start: '', depth: options.depth + 1 });
       continue;
     }

@@ -9,7 +9,7 @@ import { StoreError, UserError } from '../errors.ts';
 import { confirmAbsence } from './file-absence.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
-import { entriesUnder, type FileEntry } from './file-list.ts';
+import { entriesUnder, type FileEntry, type ListOptions } from './file-list.ts';
 import { removeFiles } from './file-removal.ts';
 import * as fs from './file-system.ts';
 import type { Body, FoundObject, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
@@ -35,9 +35,9 @@ export function createFileStore(root: string): Store {
       if (stat === undefined || !stat.isFile()) return undefined;
       return { key, size: stat.size, modified: stat.mtime };
     },
-    async *list(prefix, { signal }) {
+    async *list(prefix, { signal, skip }) {
       const wanted = (name: string) => !TEMPORARY.test(name);
-      for await (const page of pages(base, prefix, wanted, signal))
+      for await (const page of pages(base, prefix, { wanted, skip }, signal))
         yield page.map(({ key, ...rest }) => object(key, rest));
     },
     async remove(keys, { signal }) {
@@ -46,7 +46,7 @@ export function createFileStore(root: string): Store {
     },
     async *leftovers(prefix, { signal }) {
       const wanted = (name: string) => TEMPORARY.test(name);
-      for await (const page of pages(base, prefix, wanted, signal)) {
+      for await (const page of pages(base, prefix, { wanted }, signal)) {
         const temporary = page.flatMap((entry) => {
           const name = TEMPORARY.exec(entry.name)?.[1];
           const folder = entry.key.slice(0, entry.key.length - entry.name.length);
@@ -263,11 +263,11 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
 async function* pages(
   base: string,
   prefix: string,
-  wanted: (name: string) => boolean,
+  options: ListOptions,
   signal: AbortSignal,
 ): AsyncGenerator<FileEntry[]> {
   let page: FileEntry[] = [];
-  for (const entry of entriesUnder(base, prefix, { wanted })) {
+  for (const entry of entriesUnder(base, prefix, options)) {
     page.push(entry);
     if (page.length < PAGE_KEYS) continue;
     // The listing is synchronous: let signals in, and whatever else waits.

@@ -16,6 +16,14 @@ export interface Call {
  */
 export type Body = readonly Uint8Array[] | AsyncIterable<Uint8Array>;
 
+export interface ListOptions extends Call {
+  /**
+   * Keys in the folders below the prefix (`a/`, `a/b/`) for which it says true are left out, and as little of them is
+   * read as the store allows; it is asked from the top down, in the order of the keys. A page may then be empty.
+   */
+  readonly skip?: ((folder: string) => boolean) | undefined;
+}
+
 export interface PutOptions extends Call {
   /** true: one atomic operation that never replaces an object. false: replaces what is there. */
   readonly createOnly: boolean;
@@ -32,6 +40,8 @@ export interface ObjectInfo {
   /** Bytes. */
   readonly size: number;
   readonly modified: Date;
+  /** true: the store is known to keep it, as an older version, when it is removed. Told by `get` and `head` only. */
+  readonly keepsVersions?: boolean;
 }
 
 export interface FoundObject extends ObjectInfo {
@@ -61,7 +71,7 @@ export interface Store {
   get(key: Key, call: Call): Promise<FoundObject | undefined>;
   head(key: Key, call: Call): Promise<ObjectInfo | undefined>;
   /** Pages of at most 1000, keys ascending by their UTF-8 bytes, all keys that start with `prefix` (a plain string prefix). */
-  list(prefix: string, call: Call): AsyncIterable<readonly ObjectInfo[]>;
+  list(prefix: string, options: ListOptions): AsyncIterable<readonly ObjectInfo[]>;
   /** At most 1000 keys. An absent key counts as removed. Keys that could not be removed are returned, the rest is done. */
   remove(keys: readonly Key[], call: Call): Promise<readonly RemoveFailure[]>;
   leftovers(prefix: string, call: Call): AsyncIterable<readonly Leftover[]>;

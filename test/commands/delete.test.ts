@@ -8,6 +8,7 @@ import { deleteNoteKey, partKey, sentinelKey, versionKey, walKey } from '../../s
 import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { LzopEncoder } from '../../src/codec/encoder.ts';
 import { type DeleteArguments, run } from '../../src/commands/delete.ts';
+import { StoreError } from '../../src/errors.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type BackupSketch, backupOf, SEGMENT_BYTES, segmentAt } from '../archive/backups.ts';
@@ -172,10 +173,47 @@ describe("delete gives the original's result", () => {
     for (const key of strange) archive.other(key);
     const { out, records } = await deleteIn(archive.store, retain(1));
     expect(archive.store.keys()).toEqual(expect.arrayContaining([...strange, walKey('00000002.history')]));
-    expect(out).toContain('Left alone: 4 objects that WAL-E does not know');
+    expect(out).toContain('Left alone: 5 objects that WAL-E does not know, 1 of them beside its two trees\n');
     expect(records.filter(({ message }) => message.startsWith('skipping non-qualifying key'))).toHaveLength(
       4,
     );
+  });
+
+  it('tells what else is under the prefix, and what of it there may be more of', async () => {
+    const archive = plain();
+    for (const folder of ['a', 'b', 'c', 'd', 'e', 'f\n']) archive.other(`${folder}/wal_005/x`);
+    archive.other('wal_003/x');
+    const before = archive.store.keys().filter((key) => !/^(wal|basebackups)_005/.test(key));
+    const { out } = await deleteIn(archive.store, retain(1));
+    expect(out).toContain(
+      'Left alone, not counted: 6 other archives under this prefix: a/, b/, c/, d/, e/ and 1 more\n' +
+        'Left alone, not counted: older layouts, which old-versions deletes: wal_003/\n',
+    );
+    expect(out).not.toContain('There may be more');
+    expect(archive.store.keys()).toEqual(expect.arrayContaining(before));
+    const list = archive.store.list.bind(archive.store);
+    archive.store.list = async function* (prefix, options) {
+      if (prefix === '') throw new StoreError('refused', { detail: 'by policy', transient: false });
+      yield* list(prefix, options);
+    };
+    const again = await deleteIn(archive.store, everything());
+    expect(again.status).toBe(0);
+    expect(again.out).toContain('There may be more beside the two trees: by policy\n');
+    expect(archive.store.keys()).toEqual(before);
+  });
+
+  it('does not look beside the trees when nobody will read of it', async () => {
+    const archive = plain();
+    const asked: string[] = [];
+    const list = archive.store.list.bind(archive.store);
+    archive.store.list = (prefix, options) => {
+      asked.push(prefix);
+      return list(prefix, options);
+    };
+    await run(retain(2), testContext({ store: archive.store, options: { terse: true } }));
+    expect(asked).not.toContain('');
+    await run(retain(1), testContext({ store: archive.store }));
+    expect(asked.filter((prefix) => prefix === '')).toHaveLength(1);
   });
 
   it('[del-15] says of an unknown key what is odd about it', async () => {
@@ -771,6 +809,8 @@ describe('what is archived after the plan was made', () => {
 describe('--json', () => {
   it('prints one object with stable names', async () => {
     const archive = plain();
+    archive.other('notes');
+    archive.other(`other/${walKey(segmentAt(1, 1))}`);
     const { out } = await deleteIn(archive.store, retain(2, { json: true }));
     const report = JSON.parse(out);
     expect(report).toEqual({
@@ -794,16 +834,24 @@ describe('--json', () => {
         unreachableObjects: 0,
       },
       leftovers: 0,
-      unknownObjects: 0,
+      unknownObjects: 1,
+      beside: {
+        objects: 1,
+        bytes: 1,
+        counted: 'all',
+        problem: null,
+        otherArchives: ['other/'],
+        olderLayouts: [],
+      },
       objectsToDelete: 19,
       bytesToDelete: expect.any(Number),
+      keepsVersions: false,
       result: { deleted: 19, failed: 0, failures: [] },
     });
     const page = readFileSync(new URL('../../docs/delete.md', import.meta.url), 'utf8');
     const section = page.slice(page.indexOf('## --json'));
-    const names = [report, report.wal, report.wal.kept[0], report.backups[0], report.result].flatMap(
-      Object.keys,
-    );
+    const { wal, beside, result } = report;
+    const names = [report, wal, wal.kept[0], beside, report.backups[0], result].flatMap(Object.keys);
     for (const name of names) expect(section).toContain(`\`${name}\``);
     expect(report.backups[0]).toEqual({
       name: name(10),

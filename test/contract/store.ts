@@ -170,6 +170,38 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect((await listed(store, 'order/')).map((info) => info.key)).toEqual(keys);
       });
 
+      it('leaves out the folders that are to be skipped, and nothing else', async () => {
+        const names = [
+          'a',
+          'b-c',
+          'b.c',
+          'b/c',
+          'b/d/e',
+          'b/~',
+          'b/\u00e4',
+          'b0',
+          'c/b/d',
+          'c/d',
+          'd/b/c',
+          'e',
+        ];
+        const keys = names.map((name) => listedKey(`skip/${name}`));
+        for (const key of keys) await store.put(key, [Buffer.from('x')], replace);
+        // A store that pages goes on behind a folder when a page ends in it.
+        const many = Array.from({ length: 1100 }, (_, i) => listedKey(`skip/b/m${i}`));
+        await inBatches(many, 50, (key) => store.put(key, [Buffer.from('x')], replace));
+        const asked: string[] = [];
+        const skip = (folder: string) => {
+          asked.push(folder);
+          return folder === 'skip/b/' || folder === 'skip/c/b/';
+        };
+        const found: string[] = [];
+        for await (const page of store.list('skip/', { ...call, skip }))
+          found.push(...page.map(({ key }) => key.slice('skip/'.length)));
+        expect(found).toEqual(['a', 'b-c', 'b.c', 'b0', 'c/d', 'd/b/c', 'e']);
+        expect(new Set(asked)).toEqual(new Set(['skip/b/', 'skip/c/', 'skip/c/b/', 'skip/d/', 'skip/d/b/']));
+      });
+
       it('gives nothing for a prefix that nothing has', async () => {
         expect(await listed(store, `${randomUUID()}/`)).toEqual([]);
       });

@@ -1,6 +1,7 @@
 /** A store in memory whose objects have whatever date and size a test gives them; fulfils the contract of all stores. */
 import { type Key, listedKey } from '../../src/archive/layout.ts';
-import type { Body, Leftover, ObjectInfo, RemoveFailure, Store } from '../../src/store/store.ts';
+import { skippedFolder } from '../../src/store/skipped-folder.ts';
+import type { Body, Leftover, ListOptions, ObjectInfo, RemoveFailure, Store } from '../../src/store/store.ts';
 
 interface Stored {
   readonly bytes: Uint8Array;
@@ -62,8 +63,11 @@ export class MemoryStore implements Store {
     return stored === undefined ? undefined : info(key, stored);
   }
 
-  async *list(prefix: string, { signal }: { signal: AbortSignal }) {
-    const keys = this.keys().filter((key) => key.startsWith(prefix));
+  async *list(prefix: string, { signal, skip }: ListOptions) {
+    const keys = this.keys().filter(
+      (key) =>
+        key.startsWith(prefix) && (skip === undefined || skippedFolder(key, prefix, skip) === undefined),
+    );
     for (let next = 0; next < keys.length; next += PAGE_KEYS) {
       signal.throwIfAborted();
       const page = keys.slice(next, next + PAGE_KEYS).flatMap((key) => {

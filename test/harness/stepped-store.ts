@@ -3,7 +3,7 @@
  * by the test, from a seed. Listings are read page by page, removals go key by key.
  */
 import type { Key } from '../../src/archive/layout.ts';
-import type { Body, Call, Leftover, PutOptions, Store } from '../../src/store/store.ts';
+import type { Body, Call, Leftover, ListOptions, PutOptions, Store } from '../../src/store/store.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 const PAGE_KEYS = 4;
@@ -34,7 +34,7 @@ export class SteppedStore implements Store {
     return this.#inner.head(key, call);
   }
 
-  async *list(prefix: string, call: Call) {
+  async *list(prefix: string, call: ListOptions) {
     let last = '';
     for (;;) {
       await this.#step();

@@ -20,6 +20,7 @@ import { createScratch } from '../harness/scratch.ts';
 import { NEWEST_POSTGRES, stageProgram } from '../harness/staging.ts';
 import { createBucket, putUserPolicy } from './rados-accounts.ts';
 import { startStore } from './start.ts';
+import { versionsContract } from './versions.ts';
 
 const run = promisify(execFile);
 const call = { signal: new AbortController().signal };
@@ -48,21 +49,20 @@ for (const name of ['radosgw', 'swift'] as const) {
     });
 
     if (name === 'radosgw') {
+      const admin = {
+        url: (environment.WALE_S3_ENDPOINT ?? '').replace('+path', ''),
+        accessKeyId: environment.AWS_ACCESS_KEY_ID ?? '',
+        secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? '',
+      };
+      versionsContract(admin, environment);
       permissionsContract(name, { conditions: false }, async () => {
-        const {
-          WALE_S3_ENDPOINT = '',
-          AWS_ACCESS_KEY_ID: accessKeyId = '',
-          AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
-          LIMITED_ACCESS_KEY_ID = '',
-        } = environment;
-        const admin = { url: WALE_S3_ENDPOINT.replace('+path', ''), accessKeyId, secretAccessKey };
         await createBucket(admin, 'my-bucket');
         return {
           environment: {
-            WALE_S3_ENDPOINT,
+            WALE_S3_ENDPOINT: environment.WALE_S3_ENDPOINT ?? '',
             AWS_REGION: 'us-east-1',
-            AWS_ACCESS_KEY_ID: LIMITED_ACCESS_KEY_ID,
-            AWS_SECRET_ACCESS_KEY: secretAccessKey,
+            AWS_ACCESS_KEY_ID: environment.LIMITED_ACCESS_KEY_ID ?? '',
+            AWS_SECRET_ACCESS_KEY: admin.secretAccessKey,
           },
           give: (policy) => putUserPolicy(admin, 'limited', policy),
           close: async () => undefined,

@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-function put(key: string, text = 'x', ageDays = 30): void {
+function put(key: string, text = 'x', ageDays = 30, headers: Record<string, string> = {}): void {
   const body = [Buffer.from(text)];
   const modified = new Date(Date.now() - ageDays * DAY);
   server.bucket.set(PREFIX + key, {
@@ -37,7 +37,7 @@ function put(key: string, text = 'x', ageDays = 30): void {
     etag: md5(body),
     modified,
     contentType: 'application/octet-stream',
-    headers: {},
+    headers,
   });
 }
 
@@ -106,7 +106,7 @@ describe('delete on S3', () => {
       expect(new Set(told.map(({ hint }) => hint))).toEqual(
         new Set(['This is only a dry run -- no actual data is being deleted']),
       );
-      expect(server.log.filter((line) => !line.startsWith('GET'))).toEqual([]);
+      expect(server.log.filter((line) => !/^(GET|HEAD) /.test(line))).toEqual([]);
     }
     expect(keys()).toEqual(before);
   });
@@ -132,6 +132,69 @@ describe('delete on S3', () => {
     expect(keys().filter((key) => key.startsWith('wale_delete_'))).toEqual([]);
     const again = JSON.parse((await run('delete', '--json', '--confirm', 'retain', '1')).stdout);
     expect(again.result).toEqual({ deleted: 0, failed: 0, failures: [] });
+  });
+
+  it('counts what lies beside the trees, with few requests, and leaves it', async () => {
+    const beside = Array.from({ length: 1500 }, (_, i) => `other/${i}`);
+    for (const key of [...beside, 'z', 'wal_004/x', 'cluster/basebackups_005/x']) put(key);
+    for (let index = 1; index <= 2500; index += 1) put(`cluster/wal_005/${index}`);
+    server.bucket.set('some/prefixed/x', {
+      body: [],
+      size: 0,
+      etag: '',
+      modified: new Date(0),
+      contentType: 'x',
+      headers: {},
+    });
+    const table = await run('--terse', 'delete', 'retain', '2');
+    expect(table.stdout).toContain(
+      'Left alone: 1501 objects that WAL-E does not know, 1501 of them beside its two trees\n' +
+        'Left alone, not counted: 1 other archive under this prefix: cluster/\n' +
+        'Left alone, not counted: older layouts, which old-versions deletes: wal_004/\n',
+    );
+    server.forgetLog();
+    const before = keys().filter((key) => !/^(wal|basebackups)_005/.test(key));
+    const { status, stdout, stderr } = await run('delete', '--json', '--confirm', 'retain', '2');
+    expect(status, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      unknownObjects: 1501,
+      beside: {
+        objects: 1501,
+        bytes: 1501,
+        counted: 'all',
+        otherArchives: ['cluster/'],
+        olderLayouts: ['wal_004/'],
+      },
+    });
+    // Six thousand keys: the first page, one behind the other archive, and one behind our own segments.
+    const whole = server.log.filter((line) => line.includes(`prefix=${encodeURIComponent(PREFIX)}&`));
+    expect(whole.length, whole.join('\n')).toBeLessThanOrEqual(5);
+    expect(keys().filter((key) => !/^(wal|basebackups)_005/.test(key))).toEqual(before);
+  });
+
+  it('says where the bucket keeps versions that nothing becomes free, and asks for no right to learn it', async () => {
+    server.policy = [
+      {
+        Effect: 'Allow',
+        Action: ['s3:GetObject', 's3:ListBucket', 's3:ListBucketMultipartUploads'],
+        Resource: '*',
+      },
+    ];
+    const words = 'The bucket keeps versions: what is deleted stays there as older versions';
+    const isSaid = async () => (await run('--terse', 'delete', 'retain', '2')).stdout.includes(words);
+    expect(await isSaid()).toBe(false);
+    const { name, reading } = backupOf({ start: 10, at: Date.now() - 40 * DAY, system: '7' });
+    const text = reading.kind === 'read' ? writeSentinel(reading.sentinel) : '';
+    // Stored while versioning was off.
+    put(sentinelKey(name), text, 30, { 'x-amz-version-id': 'null' });
+    expect(await isSaid()).toBe(false);
+    put(sentinelKey(name), text, 30, { 'x-amz-version-id': '3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY' });
+    const { stdout } = await run('--terse', 'delete', '--json', 'retain', '2');
+    expect(JSON.parse(stdout)).toMatchObject({ keepsVersions: true });
+    for (const key of [sentinelKey(name), versionKey(name), partKey(name, 0)])
+      server.bucket.delete(PREFIX + key);
+    put(walKey(segmentAt(1, 649)), 'x', 30, { 'x-amz-version-id': '2' });
+    expect(await isSaid()).toBe(true);
   });
 
   it('reports the keys that the store refuses one by one, deletes the rest, and exits 1; later it finishes', async () => {

@@ -7,7 +7,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { listedKey } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
-import type { Call, Leftover, ObjectInfo } from '../store.ts';
+import { skippedFolder } from '../skipped-folder.ts';
+import type { Call, Leftover, ListOptions, ObjectInfo } from '../store.ts';
 import { printable, S3Error } from './failure.ts';
 import { bucketKey } from './object.ts';
 import type { SdkClient } from './sdk.ts';
@@ -21,32 +22,55 @@ export async function* listObjects(
   sdk: SdkClient,
   settings: S3Settings,
   prefix: string,
-  { signal }: Call,
+  { signal, skip }: ListOptions,
   mostEmptyPages = MOST_EMPTY_PAGES,
 ): AsyncGenerator<readonly ObjectInfo[]> {
-  let token: string | undefined;
+  let place: Place | undefined = {};
   let last: string | undefined;
   let empty = 0;
-  do {
-    const page = await sdk.send(
-      new ListObjectsV2Command({
-        Bucket: settings.bucket,
-        Prefix: bucketKey(settings, prefix),
-        EncodingType: 'url',
-        ...(token === undefined ? {} : { ContinuationToken: token }),
-      }),
-      { abortSignal: signal },
-    );
+  while (place !== undefined) {
+    const command: ListObjectsV2Command = new ListObjectsV2Command({
+      Bucket: settings.bucket,
+      Prefix: bucketKey(settings, prefix),
+      EncodingType: 'url',
+      ...place,
+    });
+    const page = await sdk.send(command, { abortSignal: signal });
     const objects = objectsOf(page, settings, prefix);
     for (const { key } of objects) {
       if (last !== undefined && !isBefore(last, key)) throw strange(`the key "${key}" comes after "${last}"`);
       last = key;
     }
-    for (let i = 0; i < objects.length; i += PAGE_KEYS) yield objects.slice(i, i + PAGE_KEYS);
+    yield* inPages(skip === undefined ? objects : without(objects, prefix, skip), skip !== undefined);
     empty = objects.length === 0 ? empty + 1 : 0;
     if (empty > mostEmptyPages) throw strange('pages without a key do not end');
-    token = nextToken(page, token);
-  } while (token !== undefined);
+    const behind = skip === undefined ? undefined : behindSkipped(last, prefix, skip);
+    place = nextPlace(page, place, behind === undefined ? undefined : bucketKey(settings, behind));
+  }
+}
+
+/** Where a page begins. */
+interface Place {
+  readonly ContinuationToken?: string;
+  readonly StartAfter?: string;
+}
+
+type Skip = (folder: string) => boolean;
+
+function without(objects: readonly ObjectInfo[], prefix: string, skip: Skip): readonly ObjectInfo[] {
+  return objects.filter(({ key }) => skippedFolder(key, prefix, skip) === undefined);
+}
+
+function* inPages(objects: readonly ObjectInfo[], mayBeEmpty: boolean): Generator<readonly ObjectInfo[]> {
+  if (objects.length === 0 && mayBeEmpty) yield objects;
+  for (let i = 0; i < objects.length; i += PAGE_KEYS) yield objects.slice(i, i + PAGE_KEYS);
+}
+
+/** When the page ended in a folder that is skipped: behind all names in it that begin with a letter or a digit. */
+function behindSkipped(last: string | undefined, prefix: string, skip: Skip): string | undefined {
+  const folder = last === undefined ? undefined : skippedFolder(last, prefix, skip);
+  if (last === undefined || folder === undefined) return undefined;
+  return isBefore(last, `${folder}~`) ? `${folder}~` : undefined;
 }
 
 function objectsOf(page: ListObjectsV2CommandOutput, settings: S3Settings, prefix: string): ObjectInfo[] {
@@ -65,15 +89,17 @@ function isBefore(a: string, b: string): boolean {
 }
 
 /** A store that gives the same token again would keep us listing for ever; a longer loop shows in the order of its keys. */
-function nextToken(
+function nextPlace(
   { IsTruncated, NextContinuationToken }: ListObjectsV2CommandOutput,
-  last: string | undefined,
-): string | undefined {
+  { ContinuationToken: before }: Place,
+  behind: string | undefined,
+): Place | undefined {
   if (IsTruncated !== true) return undefined;
-  if (!NextContinuationToken || NextContinuationToken === last) {
+  if (behind !== undefined) return { StartAfter: behind };
+  if (!NextContinuationToken || NextContinuationToken === before) {
     throw strange('there are more objects, but no way on');
   }
-  return NextContinuationToken;
+  return { ContinuationToken: NextContinuationToken };
 }
 
 export async function* listUploads(

@@ -64,5 +64,8 @@ export function objectInfo(key: Key, headers: Readonly<Record<string, string>>):
       transient: false,
     });
   }
-  return { key, size, modified, etag: headers.etag ?? '' };
+  const info = { key, size, modified, etag: headers.etag ?? '' };
+  // "null": versioning was off when it was stored.
+  const version = headers['x-amz-version-id'] ?? 'null';
+  return version === 'null' ? info : { ...info, keepsVersions: true };
 }

@@ -11,11 +11,12 @@ export function listObjects(bucket: Bucket, request: Received): Answer {
   if (query.get('list-type') !== '2' || query.has('delimiter')) throw new Refused(501, 'NotImplemented');
   const prefix = query.get('prefix') ?? '';
   const token = query.get('continuation-token');
-  const after = token === undefined ? undefined : Buffer.from(token, 'base64url');
+  const after = token === undefined ? query.get('start-after') : Buffer.from(token, 'base64url').toString();
   const limit = Math.min(Number(query.get('max-keys') ?? PAGE), PAGE);
   const keys = bucket.keys();
-  let index = after === undefined ? firstFrom(keys, Buffer.from(prefix)) : firstFrom(keys, after);
-  if (after !== undefined && keys[index] === after.toString()) index += 1;
+  let index = firstFrom(keys, Buffer.from(prefix));
+  if (after !== undefined) index = Math.max(index, firstFrom(keys, Buffer.from(after)));
+  if (after !== undefined && keys[index] === after) index += 1;
   const page: string[] = [];
   for (; page.length < limit && keys[index]?.startsWith(prefix) === true; index += 1)
     page.push(keys[index] ?? '');
