@@ -9,6 +9,7 @@ import type { Extracted } from '../tar/extract.ts';
 import { connect, putControlFileInPlace } from './finish.ts';
 import { isComplete, type Marker, removeMarker, writeMarker } from './marker.ts';
 import { MARKER_FILE } from './members.ts';
+import { warnOfOldFiles } from './old-files.ts';
 import { type Owner, ownerOf } from './owned-file.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { fetchParts } from './part-fetches.ts';
@@ -74,6 +75,7 @@ async function restoreInto(plan: Plan, marker: Marker, call: ExecuteCall): Promi
     const version = await checkRestored(plan);
     await connect({ directory, tablespaces: plan.tablespaces, links: complete.links, owner, log: call.log });
     await call.configure({ owner, version });
+    await warnOfOldFiles(plan, complete, call);
     await putControlFileInPlace(directory);
     await removeMarker(directory);
     return { version, bytes: progress.bytes, seconds: progress.seconds };

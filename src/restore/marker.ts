@@ -23,6 +23,8 @@ export interface Marker {
   readonly parts: ReadonlyMap<number, CompletePart>;
   /** Symbolic links of complete parts, made when all parts are. */
   readonly links: readonly MarkedLink[];
+  /** With --force: what lies there since before this moment, ms since 1970 by the file system's clock, is not of the restore. */
+  readonly overMs?: number | undefined;
 }
 
 export interface CompletePart extends PartIdentity {
@@ -118,6 +120,7 @@ export function formatMarker(marker: Marker): string {
     tablespaces: [...marker.tablespaces].map(([oid, location]) => ({ oid, location })),
     parts: [...marker.parts].map(([number, part]) => ({ number, ...part })),
     links: marker.links,
+    overMs: marker.overMs,
   });
 }
 
@@ -171,6 +174,7 @@ function parseMarker(json: unknown): Marker {
       path: entry.text('path', ANY, 'a path'),
       target: entry.text('target', ANY, 'a path'),
     })),
+    overMs: fields.has('overMs') ? fields.integer('overMs') : undefined,
   };
 }
 

@@ -21,13 +21,18 @@ export async function replaceFile(path: string, text: string, owner: Owner | und
   await rm(temporary, { force: true });
   const file = await open(temporary, 'wx', 0o600);
   try {
-    await file.writeFile(text);
-    if (owner !== undefined) await file.chown(owner.uid, owner.gid);
-    await file.sync();
-  } finally {
-    await file.close();
+    try {
+      await file.writeFile(text);
+      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
-  await rename(temporary, path);
   syncFolder(dirname(path));
 }
 

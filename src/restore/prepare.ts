@@ -10,7 +10,7 @@ import type { Log } from '../log.ts';
 import { makeFolders } from '../store/file-folders.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { createMarker, describeProcess, type Marker, readMarker, writeMarker } from './marker.ts';
-import { CONTROL_FILE, MARKER_LEFTOVER, STAGED_CONTROL_FILE } from './members.ts';
+import { CONTROL_FILE, MARKER_FILE, MARKER_LEFTOVER, STAGED_CONTROL_FILE } from './members.ts';
 import { warnOfOldWal } from './old-wal.ts';
 import { giveTo, type Owner, ownerOf } from './owned-file.ts';
 import { checkUnchanged, type Plan } from './plan.ts';
@@ -28,21 +28,20 @@ export async function prepare(plan: Plan, locks: RestoreLocks, log: Log): Promis
   await makeTarget(directory);
   await locks.take(directory, () => whoRestores(directory));
   await checkUnchanged(plan);
+  sayOtherHost(plan, log);
   await refuseLink(dirname(join(directory, CONTROL_FILE)));
   if (shared) await warnOfOldWal(directory, log);
   const owner = await ownerOf(directory);
   await takeOutside(plan, owner, locks);
-  const marker: Marker = {
+  const first: Marker = {
     backup: backup.name,
     process: { host: hostname(), pid: process.pid },
     tablespaces: new Map(tablespaces.map(({ oid, location }) => [oid, location])),
     parts: resumed?.parts ?? new Map(),
     links: resumed?.links ?? [],
+    overMs: resumed?.overMs,
   };
-  if (target.marker !== undefined) await writeMarker(directory, marker);
-  // Locks end at the border of a machine. A file that only one can make does not.
-  else if (!(await createMarker(directory, marker)))
-    throw busy(`${await whoRestores(directory)} restores into "${directory}".`);
+  const marker = await occupy(plan, first);
   await clearTheWay(directory, marker);
   for (const { location, inside } of tablespaces) {
     if (!inside) continue;
@@ -50,6 +49,29 @@ export async function prepare(plan: Plan, locks: RestoreLocks, log: Log): Promis
     await makeOwnFolder(location, owner);
   }
   return marker;
+}
+
+/** Nobody here can tell whether a process there still runs. In a container the name may be the only thing that changed. */
+function sayOtherHost({ resumed }: Plan, log: Log): void {
+  if (resumed === undefined || resumed.process.host === hostname()) return;
+  log.warning('going on with a restore that another host began', {
+    detail: `The last to work on it was process ${resumed.process.pid} of host ${resumed.process.host}.`,
+    hint: 'Make sure that it does not run any more.',
+  });
+}
+
+/** From here on the target holds an incomplete restore, and says so. */
+async function occupy({ target, resumed, shared }: Plan, marker: Marker): Promise<Marker> {
+  const { directory } = target;
+  if (target.marker !== undefined) await writeMarker(directory, marker);
+  // Locks end at the border of a machine. A file that only one can make does not.
+  else if (!(await createMarker(directory, marker)))
+    throw busy(`${await whoRestores(directory)} restores into "${directory}".`);
+  if (!shared || resumed !== undefined) return marker;
+  const { ctimeMs } = await lstat(join(directory, MARKER_FILE));
+  const over = { ...marker, overMs: Math.floor(ctimeMs) };
+  await writeMarker(directory, over);
+  return over;
 }
 
 /** Folders outside of the target: two restores with targets of their own must not share them either. */

@@ -28,6 +28,9 @@ export type RecoverySettings = readonly (readonly [name: string, value: string])
 const OBSOLETE =
   /^\s*(restore_command|archive_cleanup_command|recovery_end_command|recovery_target|recovery_target_(?:name|time|xid|lsn|inclusive|timeline|action))\s*[= ]/i;
 
+/** Honoured in every recovery from an archive, not only a standby's: it would wait for as long with the last hours of WAL. */
+const DELAY = /^\s*(recovery_min_apply_delay)\s*[= ]/i;
+
 /** Settings by which a restored server would archive, and so into the source's prefix if nobody looks. */
 const ARCHIVING = /^\s*(archive_(?:mode|command|library))\s*[= ]/i;
 
@@ -62,13 +65,14 @@ export function recoveryConf(wishes: RecoveryWishes): string {
 /** postgresql.auto.conf with the settings at its end; what an earlier recovery left in it becomes a comment. */
 export function autoConf(text: string, wishes: RecoveryWishes): string {
   const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n');
-  const kept = lines.map((line) => (OBSOLETE.test(line) ? `# before the restore: ${line}` : line));
+  const isOver = (line: string) => OBSOLETE.test(line) || (!wishes.standby && DELAY.test(line));
+  const kept = lines.map((line) => (isOver(line) ? `# before the restore: ${line}` : line));
   return [...kept, '# Written by wal-e backup-fetch.', settingLines(recoverySettings(wishes))].join('\n');
 }
 
 /** Names of the recovery settings that an earlier recovery left in postgresql.auto.conf, each once. */
 export function obsoleteSettings(text: string): readonly string[] {
-  return namesIn(text, OBSOLETE);
+  return [...namesIn(text, OBSOLETE), ...namesIn(text, DELAY)];
 }
 
 /** Names of the settings in postgresql.auto.conf by which the server would archive, each once. */

@@ -27,6 +27,7 @@ import type { Store } from '../../src/store/store.ts';
 import { controlFile, leastMembers, storeBackup, storePart } from '../harness/backup.ts';
 import { testContext } from '../harness/context.ts';
 import { compress } from '../harness/lzop.ts';
+import { poll } from '../harness/poll.ts';
 import { seededBytes } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { file, folder, tarOf } from '../harness/tar.ts';
@@ -80,6 +81,19 @@ async function threeParts(own?: false) {
     parts: [leastMembers(), extra(2), extra(3)],
     ...(own === false ? { own } : {}),
   });
+}
+
+/** Until the file system's clock shows another millisecond than for what was written so far. */
+async function passed(): Promise<void> {
+  const probe = join(scratch, 'probe');
+  const now = () => {
+    writeFileSync(probe, '');
+    const { ctimeMs } = statSync(probe);
+    rmSync(probe);
+    return Math.floor(ctimeMs);
+  };
+  const before = now();
+  await poll('the next moment', () => now() > before);
 }
 
 async function brokenRestore(error: Promise<unknown>) {
@@ -280,6 +294,31 @@ describe('before a byte is written', () => {
         detail: `"${data}/pg_wal" holds 2 segments, 000000010000000000000008 to 000000010000000000000009.`,
       },
     );
+  });
+
+  it('with --force, files of another time that the server would take for its own are told of', async () => {
+    const { name, parts } = await threeParts();
+    const warnings = ({ records }: Awaited<ReturnType<typeof fetch>>) =>
+      records
+        .filter(({ message }) => message.startsWith('files of another time'))
+        .map(({ detail }) => detail);
+    mkdirSync(join(data, 'base'), { recursive: true });
+    for (const path of ['postgresql.conf', 'base/2', 'base/PG_VERSION']) writeFileSync(join(data, path), '');
+    await passed();
+    const told = ['1 files in folders of the server are older than this restore: "base/PG_VERSION".'];
+    expect(warnings(await fetch({ force: true }))).toEqual(told);
+    expect(readdirSync(join(data, 'base'))).toContain('PG_VERSION');
+
+    // A run that goes on knows which were there before the first one.
+    await storePart(store, name, 2, Buffer.alloc(parts[2]?.length ?? 0));
+    await brokenRestore(fetch({ force: true, poolSize: 1 }));
+    await storePart(store, name, 2, (await freshParts())[2] ?? Buffer.alloc(0));
+    await passed();
+    expect(warnings(await fetch())).toEqual([expect.stringContaining('"base/PG_VERSION"')]);
+
+    rmSync(join(data, 'base'), { recursive: true });
+    await passed();
+    expect(warnings(await fetch({ force: true }))).toEqual([]);
   });
 
   it('there is room for it', async () => {
@@ -596,7 +635,12 @@ describe('a run that was broken off', () => {
       ),
       links: [],
     });
-    await fetch();
+    const { records } = await fetch();
+    const told = records.find(({ message }) => message === 'going on with a restore that another host began');
+    expect(told).toMatchObject({
+      level: 'WARNING',
+      detail: expect.stringContaining('process 1 of host another'),
+    });
     expect(readFileSync(join(data, 'global/pg_control')).equals(controlFile())).toBe(true);
     expect(existsSync(join(data, MARKER))).toBe(false);
   });

@@ -62,6 +62,12 @@ it("makes comments of commands that would do here what was meant for the source'
   expect(after).toMatch(/^# before the restore: recovery_end_command/m);
 });
 
+it('does not let a recovery wait as the delayed standby did that the backup is of; a standby keeps its delay', () => {
+  const before = "recovery_min_apply_delay = '4h'\n";
+  expect(autoConf(before, wishes)).toMatch(/^# before the restore: recovery_min_apply_delay/);
+  expect(autoConf(before, { ...wishes, standby: true })).toMatch(/^recovery_min_apply_delay = '4h'\n/);
+});
+
 it('neither reads nor writes through a link that the archive made', async () => {
   const precious = join(folder, 'precious');
   writeFileSync(precious, "secret = 'x'\n");

@@ -1,0 +1,69 @@
+/** Files of another time among the restored ones (--force): the restore removes nothing, and PostgreSQL knows no difference. */
+import { lstat, opendir } from 'node:fs/promises';
+import type { Log } from '../log.ts';
+import type { Call } from '../store/store.ts';
+import { shown, toBytes } from '../tar/member-error.ts';
+import type { Marker } from './marker.ts';
+import type { Plan } from './plan.ts';
+import { ifThere } from './target.ts';
+
+/** Folders in which the server finds files by their names. */
+const SERVERS_OWN = /^(base|global|tablespaces|pg_[^/]+)$/;
+/** WAL is told of before the restore (old-wal.ts); nobody reads old logs as data. */
+const NOT_LOOKED_AT = /^(pg_wal|pg_xlog|pg_log)$/;
+const NAMED = 5;
+
+interface Found {
+  readonly overMs: number;
+  /** All files. */
+  files: number;
+  /** Those in the server's folders that are older. */
+  old: number;
+  /** Some of the latter. */
+  readonly names: string[];
+}
+
+/** Tells of them when there are any: `overMs` of the marker is when the restore began. */
+export async function warnOfOldFiles(
+  { target, tablespaces }: Plan,
+  { overMs, parts }: Marker,
+  { log, signal }: Call & { readonly log: Log },
+): Promise<void> {
+  if (overMs === undefined) return;
+  const found: Found = { overMs, files: 0, old: 0, names: [] };
+  await look(toBytes(target.directory), '', found, signal);
+  for (const { oid, location, inside } of tablespaces)
+    if (!inside) await look(toBytes(location), `pg_tblspc/${oid}`, found, signal);
+  const restored = [...parts.values()].reduce((sum, { files }) => sum + files, 0);
+  // The marker is no member. Clocks of file systems may differ; numbers do not.
+  if (found.old === 0 || found.files - 1 <= restored) return;
+  log.warning('files of another time lie among the restored ones', {
+    detail: `${found.old} files in folders of the server are older than this restore: ${found.names.join(', ')}${found.old > NAMED ? ', …' : ''}.`,
+    hint: 'PostgreSQL knows files by their names alone, so tables may show rows of another time without an error. Unless you know that these do no harm, restore into an empty directory.',
+  });
+}
+
+/** `root` is a byte string, `inside` the folder's name in the data directory. Links are not followed. */
+async function look(root: string, inside: string, found: Found, signal: AbortSignal): Promise<void> {
+  const folders = [''];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const path = Buffer.from(`${root}${folder}`, 'latin1');
+    const entries = await ifThere(() => opendir(path, { encoding: 'latin1', bufferSize: 1000 }));
+    for await (const entry of entries ?? []) {
+      signal.throwIfAborted();
+      const name = `${folder}/${entry.name}`;
+      if (entry.isDirectory() && !(inside === '' && NOT_LOOKED_AT.test(entry.name))) folders.push(name);
+      if (entry.isFile()) await judge(`${root}${name}`, `${inside}${name}`.replace(/^\//, ''), found);
+    }
+  }
+}
+
+async function judge(path: string, name: string, found: Found): Promise<void> {
+  found.files += 1;
+  const [folder = '', ...rest] = name.split('/');
+  if (rest.length === 0 || !SERVERS_OWN.test(folder)) return;
+  const there = await ifThere(() => lstat(Buffer.from(path, 'latin1')));
+  if (there === undefined || there.ctimeMs >= found.overMs) return;
+  found.old += 1;
+  if (found.names.length < NAMED) found.names.push(shown(name));
+}
