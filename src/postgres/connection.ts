@@ -222,15 +222,21 @@ function connectError(
   { error, ignored }: { error: unknown; ignored: string | undefined },
 ): UserError {
   const { message, code } = error as { message: string; code?: string };
-  const isPassword = code === '28P01' || /password/i.test(message);
   const unused = ignored === undefined ? '' : ` The password file was not used: ${ignored}.`;
   return new UserError('could not connect to PostgreSQL', {
     detail: `As user "${settings.user}" to database "${settings.database}" at ${host}, port ${port}: ${message}`,
-    hint: isPassword
-      ? `Set PGPASSWORD, or write the password into the file .pgpass of the user who runs this.${unused}`
-      : 'Check PGHOST, PGPORT, PGUSER and PGDATABASE, and that the server runs.',
+    hint: connectHint(code, message, unused),
     cause: error,
   });
+}
+
+function connectHint(code: string | undefined, message: string, unused: string): string {
+  if (code === '28P01' || /password/i.test(message))
+    return `Set PGPASSWORD, or write the password into the file .pgpass of the user who runs this.${unused}`;
+  // There is no such role, or pg_hba.conf asks the system who we are: root, most of the time.
+  if (code === '28000')
+    return 'Run this as the user that the server runs as, or set PGUSER to a role that pg_hba.conf lets in.';
+  return 'Check PGHOST, PGPORT, PGUSER and PGDATABASE, and that the server runs.';
 }
 
 /** Of the server's refusal of a statement; undefined for any other failure. */

@@ -71,7 +71,7 @@ describe('before anything is uploaded', () => {
 
   it.each([
     [{ PGPORT: '5999' }, 'could not connect to PostgreSQL', /Check PGHOST/],
-    [{ PGUSER: 'nobody_at_all' }, 'could not connect to PostgreSQL', /PGUSER/],
+    [{ PGUSER: 'nobody_at_all' }, 'could not connect to PostgreSQL', /Run this as the user .* or set PGUSER/],
     [{ PGHOST: '127.0.0.1', PGPORT: '1' }, 'could not connect to PostgreSQL', /Check PGHOST/],
   ])(
     'a server that cannot be reached is named: %o',
