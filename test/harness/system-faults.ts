@@ -1,12 +1,22 @@
 /** Faults that only the system can make: system calls that fail, a disk that is full. Both need what not every machine has. */
 import { spawnSync } from 'node:child_process';
 
-/** Wraps a program so that system calls on `path` fail as strace is told; undefined where strace is not there or may not. */
-export function failingCalls(call: string, fault: string, path: string): readonly string[] | undefined {
+/**
+ * Wraps a program so that system calls, on `path` or all of that name, fail as strace is told; undefined where strace is
+ * not there or may not.
+ */
+export function failingCalls(call: string, fault: string, path?: string): readonly string[] | undefined {
   const quiet = ['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null'];
   const works = spawnSync('strace', [...quiet.slice(1), '-e', 'trace=none', 'true']).status === 0;
   if (!works) return undefined;
-  return [...quiet, '-e', `trace=${call}`, '-e', `inject=${call}:${fault}`, '-P', path];
+  return [
+    ...quiet,
+    '-e',
+    `trace=${call}`,
+    '-e',
+    `inject=${call}:${fault}`,
+    ...(path === undefined ? [] : ['-P', path]),
+  ];
 }
 
 /**

@@ -3,14 +3,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { walKey } from '../../../src/archive/layout.ts';
+import { createFileStore } from '../../../src/store/file.ts';
 import { leastMembers, storeBackup } from '../../harness/backup.ts';
 import { poll } from '../../harness/poll.ts';
-import { logEntries, type RunningProgram, startProgram } from '../../harness/program.ts';
+import { logEntries, type RunningProgram, runProgram, startProgram } from '../../harness/program.ts';
 import { seededBytes } from '../../harness/random.ts';
 import { createFaultProxy, type FaultProxy } from '../../harness/s3/fault-proxy.ts';
 import { createS3Server, type S3Server, TEST_BUCKET } from '../../harness/s3/server.ts';
 import { openTestStore, testEnvironment } from '../../harness/s3/store.ts';
 import { createScratch } from '../../harness/scratch.ts';
+import { failingCalls, orSkip } from '../../harness/system-faults.ts';
 import { file } from '../../harness/tar.ts';
 
 const MARKER = 'wal-e-restore-incomplete.json';
@@ -145,6 +147,26 @@ describe('two restores that start at the same moment', () => {
     expect(left).toHaveLength(1);
     expect(readdirSync(left[0] ?? '')).toEqual([]);
     expect(readFileSync(join(tablespace, 'PG_14/1')).equals(content)).toBe(true);
+  });
+});
+
+describe('a system that has not all that keeps restores apart', () => {
+  it.for([
+    ['sockets: the restore warns, and goes on', 'bind', 'could not lock a directory of the restore'],
+    ['hard links: the restore goes on', '?link,linkat', undefined],
+  ] as const)('%s', async ([, call, warning], { skip }) => {
+    const wrapper = orSkip(failingCalls(call, 'error=EPERM'), skip, 'strace');
+    const store = createFileStore(join(scratch, 'archive'));
+    await storeBackup(store, { parts: [leastMembers(), [file('base/2', content)]] });
+    const { status, stderr } = await runProgram(['backup-fetch', target, 'LATEST'], {
+      environment: { WALE_FILE_PREFIX: store.url },
+      wrapper,
+    });
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    const told = logEntries(stderr).filter(({ message }) => message === warning);
+    expect(told.map(({ level }) => level)).toEqual(warning === undefined ? [] : ['WARNING']);
+    expect(readFileSync(join(target, 'base/2')).equals(content)).toBe(true);
+    expect(readdirSync(target).filter((name) => name.startsWith(MARKER))).toEqual([]);
   });
 });
 
