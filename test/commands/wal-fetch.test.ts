@@ -238,6 +238,18 @@ describe('a segment of another database system', () => {
   });
 });
 
+describe('what another program has prefetched', () => {
+  it('is removed and fetched again: nothing says from which archive it came', async () => {
+    mkdirSync(join(pgWal, '.wal-e/prefetch'), { recursive: true });
+    for (const name of followingSegments(FIRST, 1, MB).concat(FIRST))
+      writeFileSync(join(pgWal, '.wal-e/prefetch', name), segmentBytes(name, MB, 9));
+    await putSegments([FIRST]);
+    expect(await run(FIRST, { prefetch: 1 }).status).toBe(0);
+    expect(readFileSync(destination).equals(segmentBytes(FIRST, MB, 1))).toBe(true);
+    expect(spooled()).toEqual([]);
+  });
+});
+
 describe('a failure is never taken for a missing file', () => {
   const modes: [string, Record<string, string>, number][] = [
     ['by hand', {}, 2],
