@@ -6,6 +6,7 @@
  */
 import type { BackupHead, KnownBackup } from './catalog.ts';
 import { backupSegment } from './layout.ts';
+import { isMisnamed } from './misnamed.ts';
 import type { TimelineTree } from './timeline.ts';
 import { indexOfLsn, segmentIndex } from './wal-inventory.ts';
 
@@ -33,13 +34,18 @@ export async function chronology<Backup extends BackupHead>(
   labelTime: LabelTime,
 ): Promise<readonly DatedBackup<Backup>[]> {
   const dated = backups.flatMap(dateOf).sort(byName);
-  if (firstContradiction(dated) === undefined) return dated.sort(byTime);
+  if (firstContradiction(dated.filter(isPlaced)) === undefined) return dated.sort(byTime);
   const asked: DatedBackup<Backup>[] = [];
   for (let next = 0; next < dated.length; next += LABELS_AT_ONCE) {
     const some = dated.slice(next, next + LABELS_AT_ONCE);
     asked.push(...(await Promise.all(some.map((entry) => withLabelTime(entry, labelTime)))));
   }
   return asked.sort(byTime);
+}
+
+/** A name that tells no position contradicts no date. */
+function isPlaced({ backup }: AnyDated): boolean {
+  return !isMisnamed(backup);
 }
 
 async function withLabelTime<Backup extends BackupHead>(
@@ -133,7 +139,7 @@ export function contradiction(
   tree: TimelineTree,
   segmentBytes: number,
 ): Contradiction | undefined {
-  const positions = dated.map((entry) => ({ entry, ...positionOf(entry, segmentBytes) }));
+  const positions = dated.filter(isPlaced).map((entry) => ({ entry, ...positionOf(entry, segmentBytes) }));
   for (const line of new Set([...positions.map(({ timeline }) => timeline), ...tree.timelines])) {
     const onLine = positions.filter(({ timeline, index }) => {
       const left = tree.left(timeline, line);

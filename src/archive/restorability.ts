@@ -9,6 +9,7 @@
 import { parseLsn, segmentName } from '../postgres/segment.ts';
 import type { BackupHead, KnownBackup } from './catalog.ts';
 import { backupSegment, CONTROL_PART, countsFromOne, FIRST_NAMED_PART } from './layout.ts';
+import { isMisnamed, possibleStarts } from './misnamed.ts';
 import type { TimelineTree } from './timeline.ts';
 import { type IndexRange, indexOfLsn, segmentIndex, type WalCoverage } from './wal-inventory.ts';
 
@@ -173,6 +174,19 @@ export function reachConsistent(position: BackupPosition, tree: TimelineTree, co
   return ways.find((reach) => reach.consistent) ?? own;
 }
 
+/** The same from wherever the archive has what it may start with, for a backup whose name does not tell where it starts. */
+function reachSomehow(backup: BackupHead, tree: TimelineTree, coverage: WalCoverage): Reach {
+  const { segmentBytes } = coverage;
+  const ways = isMisnamed(backup) ? possibleStarts(backup, segmentBytes) : [];
+  for (const { timeline, index } of ways) {
+    // Of a stopped server: consistent at once.
+    const stopLsn = BigInt(index) * BigInt(segmentBytes);
+    const reach = reachConsistent({ timeline, startIndex: index, stopIndex: index, stopLsn }, tree, coverage);
+    if (reach.consistent) return reach;
+  }
+  return reachConsistent(backupPosition(backup, segmentBytes), tree, coverage);
+}
+
 /** Whether a server can be started from a backup. */
 export interface Restorability {
   readonly ok: boolean;
@@ -187,7 +201,7 @@ export function restorability(
   tree: TimelineTree,
   coverage: WalCoverage,
 ): Restorability {
-  const reach = reachConsistent(backupPosition(backup, coverage.segmentBytes), tree, coverage);
+  const reach = reachSomehow(backup, tree, coverage);
   const parts = backup.partProblems;
   return {
     ok: backup.reading.kind === 'read' && parts.length === 0 && reach.consistent,

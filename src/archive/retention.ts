@@ -6,6 +6,7 @@
 import type { BackupHead } from './catalog.ts';
 import type { DatedBackup } from './chronology.ts';
 import { type BackupName, backupSegment } from './layout.ts';
+import { isMisnamed } from './misnamed.ts';
 import type { TimelineTree } from './timeline.ts';
 import { indexOfLsn, segmentIndex } from './wal-inventory.ts';
 
@@ -98,6 +99,7 @@ function isOlder(
   const other = named === undefined ? undefined : systemOf(named.backup);
   const isOlderByTime = named !== undefined && entry.finished < named.finished;
   if (system !== undefined && other !== undefined && system !== other) return isOlderByTime;
+  if (isMisnamed(entry.backup) || (named !== undefined && isMisnamed(named.backup))) return isOlderByTime;
   const own = placeOf(backupSegment(entry.backup.name), history);
   if (own.index >= place.index) return false;
   if (own.timeline === place.timeline) return true;

@@ -1,5 +1,6 @@
 /** The refusals of delete: what it does not guess, and what no plan of it may do. */
 import { type Contradiction, contradiction } from '../archive/chronology.ts';
+import { isMisnamed } from '../archive/misnamed.ts';
 import {
   backupPosition,
   type Restorability,
@@ -16,8 +17,25 @@ import type { Plan } from './plan.ts';
 
 /** Throws when the archive's dates and WAL positions contradict each other. */
 export function refuseContradiction({ dated, tree }: Findings, segmentBytes: number): void {
+  const undated = undatedBackup(dated);
+  if (undated !== undefined) throw undatedError(undated);
   const found = contradiction(dated, tree, segmentBytes);
   if (found !== undefined) throw contradictionError(found);
+}
+
+/** Where labels had to be asked the dates of objects are not to be believed; of a misnamed backup nothing else tells. */
+function undatedBackup(dated: Findings['dated']): SurveyedBackup | undefined {
+  if (!dated.some(({ source }) => source === 'label')) return undefined;
+  return dated.find(({ backup }) => isMisnamed(backup))?.backup;
+}
+
+function undatedError({ name }: SurveyedBackup): UserError {
+  return new UserError('cannot tell which backups are older', {
+    detail:
+      `${name} was taken of a stopped server: its name does not tell where it starts, and the dates of the objects in ` +
+      'this archive contradict the WAL positions of other backups.',
+    hint: 'Nothing was deleted. Give the sentinel objects their dates back, or remove that backup by hand.',
+  });
 }
 
 function contradictionError({ lower, higher, times }: Contradiction): UserError {

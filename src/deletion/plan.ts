@@ -5,6 +5,7 @@
 import type { BackupHead } from '../archive/catalog.ts';
 import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
+import { earliestSegments } from '../archive/misnamed.ts';
 import { type History, judge, type Policy, placeOf, type Verdict } from '../archive/retention.ts';
 import { comparableSize, type SegmentSize, segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
@@ -127,13 +128,14 @@ function pinsOf(
     ...(goal.kind === 'everything' ? [] : survey.foreignStarts),
   ];
   return [
-    ...kept.map((backup) => pinOf(backup, history)),
+    ...kept.flatMap((backup) => pinsOfBackup(backup, history)),
     ...others.map((segment) => ({ ...placeOf(segment, history), notBefore: undefined })),
   ];
 }
 
-function pinOf(backup: BackupHead, history: History): Pin {
-  return { ...placeOf(backupSegment(backup.name), history), notBefore: earliestWal(backup) };
+function pinsOfBackup(backup: BackupHead, history: History): Pin[] {
+  const notBefore = earliestWal(backup);
+  return earliestSegments(backup).map((segment) => ({ ...placeOf(segment, history), notBefore }));
 }
 
 /**

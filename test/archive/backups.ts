@@ -15,6 +15,8 @@ export interface BackupSketch {
   readonly timeline?: number;
   readonly start: number;
   readonly stop?: number;
+  /** As the original writes it; 256 bytes unless given. */
+  readonly stopOffset?: string;
   readonly offset?: number;
   /** Date of the sentinel object, ms; also the finish time where a system identifier is given. */
   readonly at?: number;
@@ -29,6 +31,7 @@ export interface BackupSketch {
 
 export function backupOf(sketch: BackupSketch): KnownBackup {
   const { timeline = 1, start, stop = start, offset = 40, at = 0, parts = [0], complete = true } = sketch;
+  const { stopOffset = '00000256' } = sketch;
   const name = backupName(segmentAt(timeline, start), offset);
   const modified = new Date(at);
   return {
@@ -41,7 +44,7 @@ export function backupOf(sketch: BackupSketch): KnownBackup {
           kind: 'read',
           sentinel: {
             stopSegment: segmentAt(timeline, stop),
-            stopOffset: '00000256',
+            stopOffset,
             expandedSizeBytes: 1,
             spec: undefined,
             own: ownFacts(sketch),

@@ -468,6 +468,83 @@ describe('timelines', () => {
   });
 });
 
+describe('a backup that the original took of a stopped server, named after the wrong segment', () => {
+  /** It starts in segment 5, is named after 0x50, and was followed by one of the running server in segment 32. */
+  const misnamed = (archive: Archive, at: number, timeline = 1) =>
+    archive.backup({ timeline, start: 0x50, offset: 50, stopOffset: '00000050', at });
+  const stopped = () => {
+    const archive = new Archive();
+    misnamed(archive, NOW - 50 * DAY);
+    archive.backup({ start: 32, at: NOW - 40 * DAY });
+    archive.wal(1, 3, 40);
+    return archive;
+  };
+
+  it('keeps the WAL that it needs, is known to be restorable, and contradicts no date', async () => {
+    const archive = stopped();
+    const { out } = await deleteIn(archive.store, retain(2));
+    expect(archive.segments()).toEqual(range(3, 40));
+    expect(out.match(/ {2}yes {2}/g)).toHaveLength(2);
+  });
+
+  it('goes when it is the older one, although its number is the higher one', async () => {
+    for (const args of [retain(1), olderThan(name(32))]) {
+      const archive = stopped();
+      await deleteIn(archive.store, args);
+      expect(archive.backups()).toEqual([32]);
+      expect(archive.segments()).toEqual(range(32, 40));
+    }
+  });
+
+  it('does not make those older that are newer, when it is named', async () => {
+    const archive = stopped();
+    archive.backup({ start: 4, at: NOW - 60 * DAY });
+    await deleteIn(archive.store, olderThan(`base_${segmentAt(1, 0x50)}_00000050`));
+    expect(archive.backups()).toEqual([32, 0x50]);
+    expect(archive.segments()).toEqual(range(3, 40));
+  });
+
+  it('stays when a segment is named: where it starts nobody knows', async () => {
+    const archive = stopped();
+    await deleteIn(archive.store, olderThan(segmentAt(1, 30)));
+    expect(archive.backups()).toEqual([32, 0x50]);
+    expect(archive.segments()).toEqual(range(3, 40));
+  });
+
+  it('spells its timeline in decimal: it keeps the WAL of both that it can mean', async () => {
+    const archive = new Archive();
+    misnamed(archive, NOW - 50 * DAY, 0x10);
+    archive.backup({ timeline: 10, start: 32, at: NOW - 40 * DAY });
+    for (const timeline of [10, 16]) archive.wal(timeline, 3, 40);
+    await deleteIn(archive.store, retain(2));
+    for (const timeline of [10, 16])
+      for (const index of range(3, 40))
+        expect(archive.store.objects.has(walKey(segmentAt(timeline, index)))).toBe(true);
+  });
+
+  it('keeps its WAL, too, when its sentinel cannot be read', async () => {
+    const archive = stopped();
+    const key = sentinelKey(misnamed(archive, NOW - 50 * DAY).name);
+    archive.store.set(key, new Date(NOW - 50 * DAY), { bytes: Buffer.from('{') });
+    await deleteIn(archive.store, retain(2));
+    expect(archive.segments()).toEqual(range(3, 40));
+  });
+
+  it('is refused in a copied archive, whose dates tell nothing of it', async () => {
+    const archive = new Archive();
+    misnamed(archive, NOW - HOUR);
+    for (const start of [10, 20]) {
+      const backup = archive.backup({ start, at: NOW - start * HOUR });
+      const text = `LABEL: freeze_start_2026-01-${start}T00:00:00+00:00\n`;
+      archive.store.set(backupLabelKey(backup.name) ?? '', new Date(NOW - HOUR), { bytes: lzop(text) });
+    }
+    archive.wal(1, 3, 40, NOW - HOUR);
+    await expect(deleteIn(archive.store, retain(1))).rejects.toThrow('cannot tell which backups are older');
+    await deleteIn(archive.store, everything());
+    expect(archive.store.keys()).toEqual([]);
+  });
+});
+
 describe('two systems under one prefix', () => {
   const upgraded = () => {
     const archive = new Archive();

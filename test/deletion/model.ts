@@ -193,7 +193,8 @@ class Builder {
   #backup(timeline: ModelTimeline, stop: number, kind: 'own' | 'original'): void {
     const random = this.#random;
     const start = Math.max(timeline.first, stop - int(random, 0, 2));
-    const offset = pick(random, [40, 96, 1234]);
+    // With two digits it could look like one of those that the original names after the wrong segment.
+    const offset = pick(random, [140, 196, 1234]);
     const name = backupName(nameAt(timeline.number, start), offset);
     if (this.#backups.some((backup) => backup.name === name)) return;
     const state = chance(random, 0.15) ? 'old' : 'complete';
