@@ -13,7 +13,7 @@ export interface Incomplete {
   readonly state: 'young' | 'old' | 'noted';
 }
 
-/** `youngSince`: what got an object after this time may be being made. */
+/** Those that nothing shows to be complete. `youngSince`: what got an object after this time may be being made. */
 export function incompleteBackups(
   backups: readonly SurveyedBackup[],
   notes: FoundNotes,
@@ -22,11 +22,13 @@ export function incompleteBackups(
 ): readonly Incomplete[] {
   const writing = new Set(leftovers.filter(({ started }) => started > youngSince).flatMap(backupOf));
   return backups
-    .filter(({ sentinel }) => sentinel === undefined)
+    .filter(({ sentinel, reading }) => sentinel === undefined || reading.kind === 'absent')
     .map((backup) => {
       const noted = notes.backups.get(backup.name);
       if (noted !== undefined && backup.newest <= noted) return { backup, state: 'noted' };
-      const young = backup.newest > youngSince || writing.has(backup.name);
+      // Listed, and gone when it was to be read: another delete is at work, or the store is not sure.
+      const isVanishing = backup.sentinel !== undefined;
+      const young = isVanishing || backup.newest > youngSince || writing.has(backup.name);
       return { backup, state: young ? 'young' : 'old' };
     });
 }

@@ -3,6 +3,7 @@
  * times; synchronous calls, since a million of them through the thread pool take ten times as long.
  */
 import { type Dirent, opendirSync, type Stats, statSync } from 'node:fs';
+import { modifiedOf } from './file-date.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { SmallestNames } from './smallest-names.ts';
 
@@ -45,7 +46,7 @@ function* entriesIn(root: string, folder: string, options: FolderOptions): Gener
       continue;
     }
     const stat = statIfThere(`${root}/${folder}${name}`);
-    if (stat?.isFile()) yield { key: folder + name, name, size: stat.size, modified: stat.mtime };
+    if (stat?.isFile()) yield { key: folder + name, name, size: stat.size, modified: modifiedOf(stat) };
   }
 }
 

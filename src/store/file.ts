@@ -7,6 +7,7 @@ import { constants, type Stats } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { confirmAbsence } from './file-absence.ts';
+import { modifiedOf } from './file-date.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
 import { entriesUnder, type FileEntry, type ListOptions } from './file-list.ts';
@@ -33,7 +34,7 @@ export function createFileStore(root: string): Store {
       signal.throwIfAborted();
       const stat = await statIfThere(pathOf(key));
       if (stat === undefined || !stat.isFile()) return undefined;
-      return { key, size: stat.size, modified: stat.mtime };
+      return { key, size: stat.size, modified: modifiedOf(stat) };
     },
     async *list(prefix, { signal, skip }) {
       const wanted = (name: string) => !TEMPORARY.test(name);
@@ -214,7 +215,7 @@ async function found(
       transient: false,
     });
   }
-  return { key, size: stat.size, modified: stat.mtime, body: read(handle, path, stat.size, signal) };
+  return { key, size: stat.size, modified: modifiedOf(stat), body: read(handle, path, stat.size, signal) };
 }
 
 async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {

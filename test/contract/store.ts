@@ -214,6 +214,14 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(await store.remove([key, newKey()], call)).toEqual([]);
         expect(await store.head(key, call)).toBeUndefined();
       });
+
+      it('takes keys with characters that XML has no way to write, among others', async () => {
+        const keys = ['\u0001', '\u001f\uffff', 'plain', '\r\n\t'].map((text) => walKey(`odd ${text}`));
+        for (const key of keys) await store.put(key, [Buffer.from('x')], replace);
+        expect((await listed(store, 'wal_005/odd')).map(({ key }) => key).sort()).toEqual([...keys].sort());
+        expect(await store.remove(keys, call)).toEqual([]);
+        expect(await listed(store, 'wal_005/odd')).toEqual([]);
+      });
     });
   });
 }

@@ -338,6 +338,19 @@ describe('odd keys', () => {
 });
 
 describe('a store that', () => {
+  it('lists a sentinel and then says that there is none costs the backup nothing', async () => {
+    const archive = new Archive();
+    const [key = ''] = archive.store.keys().filter((name) => name.endsWith('_sentinel.json'));
+    const get = archive.store.get.bind(archive.store);
+    archive.store.get = async (asked, call) => (asked === key ? undefined : get(asked, call));
+    expect(await attempt(archive, retain(1))).toBeUndefined();
+    expect(archive.listed()).toBe(2);
+    for (let index = 10; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
+    archive.store.get = get;
+    expect(await attempt(archive, retain(1))).toBeUndefined();
+    expect([archive.listed(), archive.has(1, 29), archive.has(1, 30)]).toEqual([1, false, true]);
+  });
+
   it('lists backups in no order is not believed', async () => {
     const archive = new Archive();
     const list = archive.store.list.bind(archive.store);

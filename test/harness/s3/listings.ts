@@ -85,6 +85,8 @@ export function deleteObjects(
     header(request, 'content-md5') !== undefined || header(request, 'x-amz-checksum-crc32') !== undefined;
   checkDigest(request, habits.deleteNeedsMd5 || !checked);
   const document = Buffer.concat(request.body).toString();
+  if (/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u.test(document))
+    throw new Refused(400, 'MalformedXML');
   const keys = [...document.matchAll(/<Object>(.*?)<\/Object>/gs)].map(
     (match) => elementOf(match[1] ?? '', 'Key') ?? '',
   );

@@ -146,7 +146,11 @@ function objectAnswer(bucket: Bucket, habits: Habits, request: Received): Answer
   }
   if (method === 'POST' && query.has('uploads')) return createUpload(bucket, habits, request);
   if (method === 'POST' && query.has('uploadId')) return completeUpload(bucket, habits, request);
-  if (method === 'DELETE' && query.has('uploadId')) return abortUpload(bucket, request);
+  if (method === 'DELETE') {
+    if (query.has('uploadId')) return abortUpload(bucket, request);
+    bucket.delete(request.key);
+    return { status: 204 };
+  }
   throw new Refused(405, 'MethodNotAllowed');
 }
 

@@ -45,11 +45,24 @@ it('one that is gone already counts as removed', async () => {
   expect(await store.remove(keys, call)).toEqual([]);
 });
 
-it('whoever may not remove the first is told so for all, and not asked again', async () => {
+it('whoever may remove none of the first ten is told so for all, and not asked again', async () => {
   const denied = errorAnswer(403, 'AccessDenied');
   refuseMany(denied, () => denied);
-  expect(await store.remove(keys, call)).toEqual(keys.map((key) => ({ key, reason: 'AccessDenied' })));
-  expect(removals()).toHaveLength(1);
+  const many = Array.from({ length: 30 }, (_, i) => walKey(`${i}`));
+  expect(await store.remove(many, call)).toEqual(many.map((key) => ({ key, reason: 'AccessDenied' })));
+  expect(removals()).toHaveLength(10);
+});
+
+it.each([
+  [403, 'AccessDenied'],
+  [412, 'ObjectUnderActiveHold'],
+  [423, 'Locked'],
+])('a single key that is refused with %i %s is told, and the rest goes on', async (status, code) => {
+  refuseMany(errorAnswer(501, 'NotImplemented'), ({ key }) =>
+    key.endsWith('/a.lzo') ? errorAnswer(status, code) : { status: 204 },
+  );
+  expect(await store.remove(keys, call)).toEqual([{ key: keys[0], reason: code }]);
+  expect(removals()).toEqual(keys.map(path));
 });
 
 it('another answer is an error, whichever request it is for', async () => {
