@@ -11,6 +11,12 @@ import {
   restorabilities,
 } from '../deletion/guard.ts';
 import { deleteNoted } from '../deletion/noted-run.ts';
+import {
+  formatObsolete,
+  type ObsoleteReport,
+  obsoleteLeftovers,
+  reportObsolete,
+} from '../deletion/obsolete.ts';
 import { type Goal, type Plan, planDeletion } from '../deletion/plan.ts';
 import { carryOut, removeObsolete } from '../deletion/removal.ts';
 import { makeReport, type Report } from '../deletion/report.ts';
@@ -19,7 +25,7 @@ import { checkArguments, type DeleteArguments, orphanAge } from '../deletion/req
 import { sayPlan } from '../deletion/saying.ts';
 import type { Outcome, SweepOptions } from '../deletion/sweep.ts';
 import { findTarget } from '../deletion/target.ts';
-import { keepsVersions } from '../deletion/versioned.ts';
+import { keepsVersions, newestDoomed } from '../deletion/versioned.ts';
 import type { Call, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -40,14 +46,26 @@ export async function run(args: DeleteArguments, context: Context): Promise<numb
     now: () => new Date(),
     terminal: process.stderr,
   };
-  if (args.verb === 'old-versions') {
-    const outcome = await removeObsolete(store, youngSince(args), options);
-    return finish(outcome, { dryRun }, args, context);
-  }
+  if (args.verb === 'old-versions') return deleteObsolete(args, store, options, context);
   const plan = await makePlan(args, store, context);
   const report = await reportOf(plan, store, args, context);
   if (!args.json && 'backups' in report) await context.print(formatReport(report));
   const outcome = dryRun ? await carryOut(plan, store, options) : await deleteNoted(plan, store, options);
+  return finish(outcome, report, args, context);
+}
+
+async function deleteObsolete(
+  args: DeleteArguments,
+  store: Store,
+  options: SweepOptions,
+  context: Context,
+): Promise<number> {
+  const leftovers = await obsoleteLeftovers(store, youngSince(args), options);
+  const isUnread = !args.json && isQuiet(options, context);
+  const report = isUnread ? { dryRun: options.dryRun } : await reportObsolete(store, leftovers, options);
+  if (!args.json && 'trees' in report) await context.print(formatObsolete(report));
+  const expected = 'trees' in report ? report.objectsToDelete : 0;
+  const outcome = await removeObsolete(store, leftovers, expected, options);
   return finish(outcome, report, args, context);
 }
 
@@ -64,7 +82,7 @@ async function reportOf(
   return makeReport(plan, restorabilities(plan), {
     dryRun,
     beside: await countBeside(store, call),
-    keepsVersions: await keepsVersions(plan, store, call),
+    keepsVersions: await keepsVersions(newestDoomed(plan), store, call),
   });
 }
 
@@ -98,7 +116,7 @@ async function goalOf(args: PlannedArguments, findings: Findings, store: Store, 
 
 async function finish(
   outcome: Outcome,
-  report: Report | { readonly dryRun: boolean },
+  report: Report | ObsoleteReport | { readonly dryRun: boolean },
   args: DeleteArguments,
   context: Context,
 ): Promise<number> {

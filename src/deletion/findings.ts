@@ -1,6 +1,6 @@
 /** What delete reads of an archive before it decides: everything but the WAL. */
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
-import { BACKUP_PREFIX, backupSegment, OBSOLETE_PREFIXES, WAL_PREFIX } from '../archive/layout.ts';
+import { BACKUP_PREFIX, backupSegment, WAL_PREFIX } from '../archive/layout.ts';
 import { systemOf } from '../archive/retention.ts';
 import {
   type BackupSurvey,
@@ -40,7 +40,7 @@ interface FindOptions extends Call {
 export async function findOut(store: Store, youngSince: Date, options: FindOptions): Promise<Findings> {
   const call = { signal: options.signal };
   const notes = await findNotes(store, call);
-  const leftovers = await leftoversOf(store, [BACKUP_PREFIX, WAL_PREFIX], options);
+  const leftovers = await leftoversUnder(store, [BACKUP_PREFIX, WAL_PREFIX], options);
   const survey = await surveyBackups(store, call);
   const dated = await chronology(survey.backups, labelTimeFrom(store, call));
   const incomplete = incompleteBackups(survey.backups, notes, leftovers, youngSince);
@@ -54,18 +54,8 @@ export function startSegments({ backups, foreignStarts }: BackupSurvey): readonl
   return [...backups.map(({ name }) => backupSegment(name)), ...foreignStarts];
 }
 
-/** Uploads under the layouts before this one that were interrupted before `youngSince`. */
-export async function obsoleteLeftovers(
-  store: Store,
-  youngSince: Date,
-  options: FindOptions,
-): Promise<readonly Leftover[]> {
-  const all = await leftoversOf(store, OBSOLETE_PREFIXES, options);
-  return all.filter(({ started }) => started <= youngSince);
-}
-
 /** Listing uploads is a right of its own: without it all else is deleted. */
-async function leftoversOf(
+export async function leftoversUnder(
   store: Store,
   prefixes: readonly string[],
   { log, ...call }: FindOptions,

@@ -2,7 +2,7 @@
 import { type BackupName, backupSegment } from '../archive/layout.ts';
 import { placeOf } from '../archive/retention.ts';
 import { parallel } from '../parallel.ts';
-import type { Store } from '../store/store.ts';
+import type { Leftover, Store } from '../store/store.ts';
 import {
   doomedSentinels,
   doomedWal,
@@ -11,7 +11,6 @@ import {
   sentinelOf,
   wholeBackupTree,
 } from './doomed.ts';
-import { obsoleteLeftovers } from './findings.ts';
 import { removeIncomplete } from './incomplete-removal.ts';
 import type { Plan } from './plan.ts';
 import { type DoomedKey, type Outcome, Sweep, type SweepOptions } from './sweep.ts';
@@ -28,16 +27,18 @@ export async function carryOut(plan: Plan, store: Store, options: SweepOptions):
   return sweep.outcome;
 }
 
-/** The trees of the layouts before this one. */
+/** The trees of the layouts before this one. `expected`: for the progress, 0 when nobody counted. */
 export async function removeObsolete(
   store: Store,
-  youngSince: Date,
+  leftovers: readonly Leftover[],
+  expected: number,
   options: SweepOptions,
 ): Promise<Outcome> {
   const sweep = new Sweep(store, options);
+  sweep.expect(expected);
   try {
     await sweep.keys(obsoleteKeys(store, options));
-    await sweep.leftovers(await obsoleteLeftovers(store, youngSince, options));
+    await sweep.leftovers(leftovers);
   } finally {
     sweep.clear();
   }

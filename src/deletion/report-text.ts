@@ -4,6 +4,7 @@ import { formatBytes } from '../progress.ts';
 import { formatCount, formatTable } from '../text/table.ts';
 import type { Report, ReportedWal } from './report.ts';
 import type { Outcome } from './sweep.ts';
+import { VERSIONS_LINE } from './versioned.ts';
 
 export function formatReport(report: Report): string {
   const { wal } = report;
@@ -77,9 +78,6 @@ function totalLine(report: Report): string {
   const verb = report.dryRun ? 'Would be deleted' : 'To be deleted';
   return `${verb}: ${parts.join(', ')}: ${amount}\n${report.keepsVersions ? VERSIONS_LINE : ''}`;
 }
-
-const VERSIONS_LINE =
-  'The bucket keeps versions: what is deleted stays there as older versions, and its room is taken until a lifecycle rule removes them.\n';
 
 export function formatOutcome({ removed, failed, failures }: Outcome): string {
   const summary = `Deleted ${formatCount(removed, 'object')}.\n`;

@@ -258,10 +258,35 @@ describe("delete gives the original's result", () => {
     for (const key of ['wal_004/x.lzo', 'wal_000/x', 'basebackups_003/base/a']) archive.other(key);
     const dry = await deleteIn(archive.store, { ...COMMON, verb: 'old-versions', confirm: false });
     expect(dry.records.filter(({ message }) => message.startsWith('deleting part of'))).toHaveLength(3);
+    expect(dry.out).toBe(
+      [
+        'action  older layout      objects  size',
+        'delete  wal_000/                1   1 B',
+        'delete  basebackups_003/        1   1 B',
+        'delete  wal_004/                1   1 B',
+        'Would be deleted: 3 trees: 3 objects, 3 B\n',
+      ].join('\n'),
+    );
     expect(archive.store.keys()).toHaveLength(count + 3);
     for (const age of [HOUR, 8 * DAY])
       archive.store.uploads.push({ key: 'wal_004/y', started: new Date(NOW - age), id: `${age}` });
-    await deleteIn(archive.store, { ...COMMON, verb: 'old-versions' });
+    const { out } = await deleteIn(archive.store, { ...COMMON, verb: 'old-versions', json: true });
+    const report = JSON.parse(out);
+    expect(report).toEqual({
+      dryRun: false,
+      trees: ['wal_000/', 'basebackups_003/', 'wal_004/'].map((tree) => ({ tree, objects: 1, bytes: 1 })),
+      leftovers: 1,
+      objectsToDelete: 4,
+      bytesToDelete: 3,
+      keepsVersions: false,
+      result: { deleted: 4, failed: 0, failures: [] },
+    });
+    const page = readFileSync(new URL('../../docs/delete.md', import.meta.url), 'utf8');
+    const section = page.slice(page.indexOf('Of `old-versions`'));
+    for (const field of [report, report.trees[0]].flatMap(Object.keys))
+      expect(section).toContain(`\`${field}\``);
+    const none = await deleteIn(archive.store, { ...COMMON, verb: 'old-versions', confirm: false });
+    expect(none.out).toBe('Would be deleted: 0 trees: 0 objects, 0 B\n');
     expect(archive.store.keys()).toHaveLength(count);
     expect(archive.store.uploads.map(({ id }) => id)).toEqual([`${HOUR}`]);
   });
