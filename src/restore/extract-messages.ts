@@ -1,5 +1,6 @@
 /** What the main thread and an extracting worker say to each other. Everything here survives a structured clone. */
 import type { Extracted } from '../tar/extract.ts';
+import type { ChunkSlots } from './chunk-slots.ts';
 
 /** Where members go; the same for all parts of a restore. */
 export interface ExtractPlace {
@@ -14,17 +15,24 @@ export interface ExtractPlace {
   readonly startedMs: number;
 }
 
+/** What a thread is started with. */
+export interface ExtractorData {
+  readonly place: ExtractPlace;
+  readonly slots: ChunkSlots;
+}
+
 export type ToExtractor =
   /** `again`: files of an earlier attempt at this part may be there. */
   | { readonly kind: 'part'; readonly again: boolean }
-  | { readonly kind: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** Bytes of the part: the first `length` of a slot. */
+  | { readonly kind: 'chunk'; readonly turn: number; readonly length: number }
   | { readonly kind: 'end' }
   /** The rest of the part will not come: clean up, answer `failed`. */
   | { readonly kind: 'abandon' };
 
 export type FromExtractor =
-  /** A chunk was worked up. `plain`: bytes of files that were written for it. */
-  | { readonly kind: 'taken'; readonly packed: number; readonly plain: number }
+  /** The oldest chunk was worked up, its slot is free. `plain`: bytes of files that were written for it. */
+  | { readonly kind: 'taken'; readonly plain: number }
   | { readonly kind: 'done'; readonly extracted: Extracted }
   | { readonly kind: 'failed'; readonly failure: ExtractFailure };
 

@@ -7,13 +7,14 @@ import { Extractor } from '../tar/extract.ts';
 import { MemberError } from '../tar/member-error.ts';
 import { machineOwners } from '../tar/owner.ts';
 import { Untar } from '../tar/untar.ts';
-import type { ExtractFailure, ExtractPlace, FromExtractor, ToExtractor } from './extract-messages.ts';
+import { slotAt } from './chunk-slots.ts';
+import type { ExtractFailure, ExtractorData, FromExtractor, ToExtractor } from './extract-messages.ts';
 import { refusal, STAGED } from './members.ts';
 import { hintFor, isSystemError } from './system-error.ts';
 
 if (parentPort === null) throw new Error('this file is a worker');
 const port = parentPort;
-const place = workerData as ExtractPlace;
+const { place, slots } = workerData as ExtractorData;
 const ownerOf = place.keepOwners ? machineOwners(getent) : undefined;
 
 function getent(database: string, name: string): string {
@@ -69,12 +70,13 @@ async function feed(untar: Untar, extractor: Extractor): Promise<void> {
     if (message.kind === 'end') return decoder.end();
     if (message.kind !== 'chunk') throw new DataError('the rest of the part did not come');
     const before = extractor.bytes;
-    for (const block of decoder.pushViews(message.bytes)) {
+    const bytes = slotAt(slots, message.turn).subarray(0, message.length);
+    for (const block of decoder.pushViews(bytes)) {
       await untar.write(block);
       const full = extractor.throttle();
       if (full !== undefined) await full;
     }
-    say({ kind: 'taken', packed: message.bytes.length, plain: extractor.bytes - before });
+    say({ kind: 'taken', plain: extractor.bytes - before });
   }
 }
 

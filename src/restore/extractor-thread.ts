@@ -4,11 +4,14 @@ import { DataError, UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
 import type { Extracted } from '../tar/extract.ts';
 import { MemberError } from '../tar/member-error.ts';
-import { parcels } from './chunk-parcels.ts';
-import type { ExtractFailure, ExtractPlace, FromExtractor, ToExtractor } from './extract-messages.ts';
-
-/** Compressed bytes on their way to the worker, at most (and one parcel more). */
-const WINDOW_BYTES = 4 * 1024 * 1024;
+import { createChunkSlots, SLOT_BYTES, SLOTS, slotAt } from './chunk-slots.ts';
+import type {
+  ExtractFailure,
+  ExtractorData,
+  ExtractPlace,
+  FromExtractor,
+  ToExtractor,
+} from './extract-messages.ts';
 
 export interface ExtractCall {
   /** Files of an earlier attempt at this part may be there. */
@@ -20,12 +23,15 @@ export interface ExtractCall {
 
 export class ExtractorThread {
   readonly #worker: Worker;
+  readonly #slots = createChunkSlots();
+  /** Of the slot that is filled next. */
+  #turn = 0;
   #job: Job | undefined;
   #broken: unknown;
 
   constructor(place: ExtractPlace) {
     this.#worker = new Worker(programFile('extract.worker.cjs'), {
-      workerData: place,
+      workerData: { place, slots: this.#slots } satisfies ExtractorData,
       // The codec and the decoder need little; a thread that needs more is a bug that must not eat the host.
       resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 },
     });
@@ -63,13 +69,28 @@ export class ExtractorThread {
   }
 
   async #feed(source: AsyncIterable<Uint8Array>, job: Job, signal: AbortSignal): Promise<void> {
-    for await (const bytes of parcels(source)) {
-      while (job.underway > WINDOW_BYTES && !job.settled) await job.news();
-      if (job.settled) return;
-      signal.throwIfAborted();
-      job.underway += bytes.length;
-      this.#worker.postMessage({ kind: 'chunk', bytes } satisfies ToExtractor, [bytes.buffer]);
+    let length = 0;
+    for await (const chunk of source) {
+      for (let rest = chunk; rest.length > 0; ) {
+        while (job.underway === SLOTS && !job.settled) await job.news();
+        if (job.settled) return;
+        signal.throwIfAborted();
+        const fitting = rest.subarray(0, SLOT_BYTES - length);
+        slotAt(this.#slots, this.#turn).set(fitting, length);
+        rest = rest.subarray(fitting.length);
+        length += fitting.length;
+        if (length < SLOT_BYTES) continue;
+        this.#send(job, length);
+        length = 0;
+      }
     }
+    if (length > 0) this.#send(job, length);
+  }
+
+  #send(job: Job, length: number): void {
+    job.underway += 1;
+    this.#say({ kind: 'chunk', turn: this.#turn, length });
+    this.#turn += 1;
   }
 
   #say(message: ToExtractor): void {
@@ -83,6 +104,7 @@ export class ExtractorThread {
 }
 
 class Job {
+  /** Slots that the worker has not given back. */
   underway = 0;
   settled = false;
   readonly result: Promise<Extracted>;
@@ -102,7 +124,7 @@ class Job {
 
   receive(message: FromExtractor): void {
     if (message.kind === 'taken') {
-      this.underway -= message.packed;
+      this.underway -= 1;
       this.#onPlain(message.plain);
     } else if (message.kind === 'done') {
       this.settled = true;
