@@ -30,6 +30,7 @@ export function withDeadline(store: Store, { ms, cleanUpMs = CLEAN_UP_MS }: Dead
     watch.over(urlOf(store, key), signal, work);
   return {
     url: store.url,
+    streams: store.streams === true,
     put: (key, body, options) => over(key, options.signal, () => store.put(key, body, options)),
     async get(key, call) {
       const found = await over(key, call.signal, () => store.get(key, call));

@@ -25,6 +25,7 @@ export function createFileStore(root: string): Store {
   const pathOf = (key: string) => `${base}/${safeKey(key)}`;
   return {
     url: `file://localhost${base}`,
+    streams: true,
     put: async (key, body, options) => put(pathOf(key), body, options),
     async get(key, { signal }) {
       signal.throwIfAborted();

@@ -66,6 +66,8 @@ export interface Leftover {
 export interface Store {
   /** For messages: `file://localhost/abs/path` or `s3://bucket/prefix`; never carries credentials; no trailing slash. */
   readonly url: string;
+  /** A stream costs a put no more than bytes do: it is stored while it is made. */
+  readonly streams?: boolean;
 
   put(key: Key, body: Body, options: PutOptions): Promise<PutResult>;
   get(key: Key, call: Call): Promise<FoundObject | undefined>;

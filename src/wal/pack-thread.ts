@@ -2,24 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
 import { programFile } from '../program.ts';
+import { buffersOf, type PackAnswer, type PackOrder } from './pack-message.ts';
 import type { WalFile } from './wal-file.ts';
-
-export interface PackOrder {
-  readonly file: WalFile;
-  /** Moves to the thread and back. */
-  readonly target: ArrayBuffer;
-}
-
-export type PackAnswer =
-  | { readonly target: ArrayBuffer; readonly length: number }
-  | {
-      readonly target: ArrayBuffer;
-      readonly failure: {
-        readonly message: string;
-        readonly detail?: string | undefined;
-        readonly hint?: string | undefined;
-      };
-    };
 
 interface Waiting {
   readonly resolve: (answer: PackAnswer) => void;
@@ -38,16 +22,16 @@ export class PackThread {
     this.#worker.on('exit', () => this.#fail(new Error('the thread that packs ended')));
   }
 
-  /** Returns the filled buffer, perhaps another object than `target`, and the length in it. Throws what `packInto` throws. */
-  async pack(file: WalFile, target: ArrayBuffer): Promise<{ target: ArrayBuffer; length: number }> {
+  /** Throws what `packInto` throws. */
+  async pack(file: WalFile, slabs: readonly Uint8Array[]): Promise<PackAnswer> {
     // A thread that ended answers no more.
     if (this.#failure !== undefined) throw this.#failure.error;
-    const order: PackOrder = { file, target };
+    const order: PackOrder = { file, slabs };
     const answer = await new Promise<PackAnswer>((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.#worker.postMessage(order, [target]);
+      this.#worker.postMessage(order, buffersOf(slabs));
     });
-    if ('failure' in answer) throw new UserError(answer.failure.message, answer.failure);
+    if (answer.failure !== undefined) throw new UserError(answer.failure.message, answer.failure);
     return answer;
   }
 

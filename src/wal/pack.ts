@@ -1,37 +1,51 @@
-/** One WAL file as an lzop file: at once into a buffer when it is small, else block by block. */
+/** One WAL file as an lzop file, in slabs of memory that are used again. */
 import { LzopEncoder } from '../codec/encoder.ts';
 import { OpenWalFile, type WalFile } from './wal-file.ts';
 
 /** Up to here a file is compressed in memory, so that it is put with a known length and can be put again. */
 export const MAX_PACKED_AT_ONCE = 32 * 1024 * 1024;
 
-const BLOCK_BYTES = 256 * 1024;
+/** Fresh memory costs a page fault for every 4 KiB, so there is as little of it as keeps a disk at work. */
+export const SLAB_BYTES = 512 * 1024;
 const NANOSECONDS = 1_000_000_000n;
 
-/** The most that a file of `size` bytes can grow to: a header, 12 bytes for each block, the end marker. */
-export function packedBound(size: number): number {
-  return size + 12 * Math.ceil(size / BLOCK_BYTES) + 64;
-}
-
-/** Compresses the file into `target`, which has room for `packedBound(file.size)`; returns the length. */
-export function packInto(file: WalFile, target: Uint8Array): number {
+/**
+ * The file, compressed into the slabs that `take` gives (each larger than a block), all but the last of them full. One
+ * is in use beside the one that is yielded. A file that changed meanwhile is an error before the last slab.
+ */
+export function* packInto(file: WalFile, take: () => Uint8Array): Generator<Uint8Array> {
+  let slab = take();
   let length = 0;
   for (const piece of packedPieces(file)) {
-    target.set(piece, length);
-    length += piece.length;
+    const room = slab.length - length;
+    if (piece.length <= room) {
+      slab.set(piece, length);
+      length += piece.length;
+      continue;
+    }
+    slab.set(piece.subarray(0, room), length);
+    const full = slab;
+    slab = take();
+    length = piece.length - room;
+    // All of the piece is copied before somebody else may use the codec.
+    slab.set(piece.subarray(room));
+    yield full;
   }
-  return length;
+  yield slab.subarray(0, length);
 }
 
-/** The same in a buffer of its own. */
-export function packWalFile(file: WalFile): Uint8Array {
-  const target = Buffer.allocUnsafeSlow(packedBound(file.size));
-  return target.subarray(0, packInto(file, target));
+/** The same all at once, in memory of its own. */
+export function packWalFile(file: WalFile): readonly Uint8Array[] {
+  return [...packInto(file, newSlab)];
 }
 
-/** The same piece by piece. A file that changed meanwhile is an error before the last piece, the end marker. */
+/** The same for a reader that keeps the pieces. */
 export async function* packStream(file: WalFile): AsyncGenerator<Uint8Array> {
-  for (const piece of packedPieces(file)) yield Buffer.from(piece);
+  yield* packInto(file, newSlab);
+}
+
+export function newSlab(): Uint8Array {
+  return Buffer.allocUnsafeSlow(SLAB_BYTES);
 }
 
 /** Each piece is valid until the next one is asked for, or until another use of the codec. */

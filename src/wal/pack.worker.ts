@@ -1,24 +1,26 @@
-/** A second thread that compresses whole segments for a pool: it gets a buffer, and gives it back filled. */
+/** A second thread that compresses whole segments for a pool: it gets slabs, and gives them back filled. */
 import { parentPort } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
-import { packInto } from './pack.ts';
-import type { PackAnswer, PackOrder } from './pack-thread.ts';
+import { packInto, SLAB_BYTES } from './pack.ts';
+import { buffersOf, type PackAnswer, type PackOrder } from './pack-message.ts';
 
-parentPort?.on('message', ({ file, target }: PackOrder) => {
-  parentPort?.postMessage(answer(file, target), [target]);
+parentPort?.on('message', (order: PackOrder) => {
+  const made = answer(order);
+  parentPort?.postMessage(made, buffersOf([...made.pieces, ...made.unused]));
 });
 
-function answer(file: PackOrder['file'], target: ArrayBuffer): PackAnswer {
+function answer({ file, slabs }: PackOrder): PackAnswer {
+  const unused = [...slabs];
   try {
-    return { target, length: packInto(file, new Uint8Array(target)) };
+    const pieces = [...packInto(file, () => unused.pop() ?? new Uint8Array(SLAB_BYTES))];
+    return { pieces, unused };
   } catch (error) {
     // An Error loses its class on the way; what an operator reads must arrive.
     if (error instanceof UserError) {
-      return { target, failure: { message: error.message, detail: error.detail, hint: error.hint } };
+      const { message, detail, hint } = error;
+      return { pieces: [], unused, failure: { message, detail, hint } };
     }
-    return {
-      target,
-      failure: { message: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-    };
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { pieces: [], unused, failure: { message } };
   }
 }

@@ -1,12 +1,14 @@
-/** Who packs: this thread, and further ones. Buffers go round, so that a pool touches no more memory than it needs. */
+/** Who packs: this thread, and further ones. Slabs go round, so that a pool touches no more memory than it needs. */
 import { setImmediate } from 'node:timers/promises';
-import { packedBound, packInto } from './pack.ts';
+import { packInto, SLAB_BYTES } from './pack.ts';
 import { PackThread } from './pack-thread.ts';
 import type { WalFile } from './wal-file.ts';
 
 export interface PackedFile {
-  readonly bytes: Uint8Array;
-  /** `bytes` are no longer needed; the buffer is used again. */
+  readonly pieces: readonly Uint8Array[];
+  /** Of all pieces. */
+  readonly bytes: number;
+  /** The pieces are no longer needed; their memory is used again. */
   release(): void;
 }
 
@@ -19,47 +21,62 @@ export interface Packer {
 
 /** The first is this thread, which has no start to wait for. */
 export function createPackers(count: number): Packer[] {
-  const buffers = new BufferPool();
+  const slabs = new SlabPool();
   return Array.from({ length: count }, (_, index) =>
-    index === 0 ? packHere(buffers) : packElsewhere(buffers, new PackThread()),
+    index === 0 ? packHere(slabs) : packElsewhere(slabs, new PackThread()),
   );
 }
 
-function packHere(buffers: BufferPool): Packer {
+function packHere(slabs: SlabPool): Packer {
   return {
     depth: 1,
     async pack(file) {
       // Packing blocks this thread: what waits to be done for the puts comes first.
       await setImmediate();
-      const buffer = buffers.take(packedBound(file.size));
-      return buffers.packed(buffer, packInto(file, new Uint8Array(buffer)));
+      return slabs.packed([...packInto(file, () => slabs.take())]);
     },
     async close() {},
   };
 }
 
-function packElsewhere(buffers: BufferPool, thread: PackThread): Packer {
+function packElsewhere(slabs: SlabPool, thread: PackThread): Packer {
   return {
     // It finds its next file waiting, even while this thread is busy packing.
     depth: 2,
     async pack(file) {
-      const { target, length } = await thread.pack(file, buffers.take(packedBound(file.size)));
-      return buffers.packed(target, length);
+      const { pieces, unused } = await thread.pack(file, slabs.takeFree());
+      slabs.giveBack(unused);
+      return slabs.packed(pieces);
     },
     close: () => thread.close(),
   };
 }
 
-class BufferPool {
-  /** Last in, first out: the buffers that were filled before are filled again. */
-  readonly #free: ArrayBuffer[] = [];
+class SlabPool {
+  /** Last in, first out: what was touched last is still in the processor's cache. */
+  readonly #free: Uint8Array[] = [];
+  /** Slabs of the last file: the next will take about as many. */
+  #usual = 0;
 
-  take(bytes: number): ArrayBuffer {
-    const buffer = this.#free.pop();
-    return buffer !== undefined && buffer.byteLength >= bytes ? buffer : new ArrayBuffer(bytes);
+  take(): Uint8Array {
+    return this.#free.pop() ?? new Uint8Array(SLAB_BYTES);
   }
 
-  packed(buffer: ArrayBuffer, length: number): PackedFile {
-    return { bytes: new Uint8Array(buffer, 0, length), release: () => this.#free.push(buffer) };
+  /** For another thread: what a file will take, as far as it is there. */
+  takeFree(): Uint8Array[] {
+    return this.#free.splice(-this.#usual, this.#usual);
+  }
+
+  giveBack(slabs: readonly Uint8Array[]): void {
+    this.#free.push(...slabs);
+  }
+
+  packed(pieces: readonly Uint8Array[]): PackedFile {
+    this.#usual = pieces.length;
+    return {
+      pieces,
+      bytes: pieces.reduce((sum, piece) => sum + piece.length, 0),
+      release: () => this.giveBack(pieces.map(({ buffer }) => new Uint8Array(buffer as ArrayBuffer))),
+    };
   }
 }

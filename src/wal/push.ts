@@ -7,6 +7,7 @@ import { type Body, type FoundObject, type Store, urlOf } from '../store/store.t
 import { holdsSameContent } from './compare.ts';
 import { pathPrefix } from './log-fields.ts';
 import { MAX_PACKED_AT_ONCE, packStream, packWalFile } from './pack.ts';
+import { packAhead } from './pack-ahead.ts';
 import type { WalFile } from './wal-file.ts';
 
 export interface PushContext {
@@ -20,7 +21,11 @@ export interface PushContext {
 }
 
 /** Resolves when the object is durable. `packed`: the file's lzop form, where somebody made it already. */
-export async function pushWalFile(file: WalFile, context: PushContext, packed?: Uint8Array): Promise<void> {
+export async function pushWalFile(
+  file: WalFile,
+  context: PushContext,
+  packed?: readonly Uint8Array[],
+): Promise<void> {
   const { store, log, signal } = context;
   const key = walKey(file.name);
   const url = urlOf(store, key);
@@ -30,7 +35,7 @@ export async function pushWalFile(file: WalFile, context: PushContext, packed?: 
     structured: { ...fields, state: 'begin' },
   });
   const started = Date.now();
-  const { body, size } = packed === undefined ? await bodyOf(file, context) : bytesBody([packed]);
+  const { body, size } = packed === undefined ? await bodyOf(file, context) : bytesBody(packed);
   const result = await store.put(key, body, {
     createOnly: true,
     contentType: 'application/octet-stream',
@@ -51,9 +56,11 @@ interface SizedBody {
 }
 
 async function bodyOf(file: WalFile, context: PushContext): Promise<SizedBody> {
-  const { gpgKeyId, signal } = context;
+  const { store, gpgKeyId, signal } = context;
   const small = file.size <= MAX_PACKED_AT_ONCE;
-  if (gpgKeyId === undefined) return small ? bytesBody([packWalFile(file)]) : streamBody(packStream(file));
+  if (gpgKeyId === undefined) {
+    return small && store.streams !== true ? bytesBody(packWalFile(file)) : streamBody(packAhead(file));
+  }
   const { noteEncrypted } = await import('./encrypted-notes.ts');
   const encrypted = noteEncrypted(encrypt(packStream(file), { keyId: gpgKeyId, signal }), file, context);
   return small ? bytesBody(await collect(encrypted)) : streamBody(encrypted);

@@ -60,7 +60,7 @@ export class OpenWalFile {
   read(into: Uint8Array): number {
     let length = 0;
     while (length < into.length) {
-      const count = readSync(this.#descriptor, into, length, into.length - length, null);
+      const count = this.#readOnce(into, length);
       if (count === 0) break;
       length += count;
     }
@@ -68,6 +68,14 @@ export class OpenWalFile {
     this.#position += length;
     if (length < into.length && this.#position !== this.#file.size) throw changed(this.#file);
     return length;
+  }
+
+  #readOnce(into: Uint8Array, at: number): number {
+    try {
+      return readSync(this.#descriptor, into, at, into.length - at, null);
+    } catch (error) {
+      throw pathError(this.#file.path, error);
+    }
   }
 
   /** Throws when the file is no longer the one that `statWalFile` saw: what was read is then no one state of it. */

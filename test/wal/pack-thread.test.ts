@@ -9,5 +9,5 @@ it('an order that comes after the end of the thread fails, and nobody waits for 
   const file: WalFile = { path: name, name, kind: 'segment', size: 1, mode: 0o600, mtimeNs: 0n, inode: 0n };
   const thread = new PackThread();
   await thread.close();
-  await expect(thread.pack(file, new ArrayBuffer(1))).rejects.toThrow('the thread that packs ended');
+  await expect(thread.pack(file, [])).rejects.toThrow('the thread that packs ended');
 });
