@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseLsn } from '../../../src/postgres/segment.ts';
 import {
   type ArchivedCluster,
   backupNames,
@@ -223,6 +224,41 @@ describe('a page with a wrong checksum', () => {
     const [name = ''] = backupNames(made.archive);
     const { own } = await readSentinel(made.archive, name);
     expect(own).toMatchObject({ damagedPages: [{ file, block: 3 }], damagedPageCount: 1 });
+  });
+
+  it('is none when WAL writes it anew, also among more such pages than are listed; one beyond the WAL is', async () => {
+    const PAGES = 1200;
+    const database = await made.cluster.value(
+      'select oid from pg_database where datname = current_database()',
+    );
+    const file = `base/${database}/99999`;
+    /** Pages that were being written in this very backup, so far as their LSN tells; `odd` of them has another. */
+    const write = async (odd?: { readonly block: number; readonly offset: number }) => {
+      const now =
+        parseLsn(
+          await made.cluster.value("select pg_create_restore_point('so that the segment is not empty')"),
+        ) ?? 0n;
+      // A backup begins with a new segment, holds its checkpoint, and ends some 256 bytes on.
+      const segment = (now / BigInt(2 ** 20) + 1n) * BigInt(2 ** 20);
+      const pages = Buffer.alloc(PAGES * 8192, 1);
+      for (let block = 0; block < PAGES; block += 1) {
+        const lsn = segment + BigInt(block === odd?.block ? odd.offset : 0xa0);
+        pages.writeUInt32LE(Number(lsn >> 32n), block * 8192);
+        pages.writeUInt32LE(Number(lsn & 0xffff_ffffn), block * 8192 + 4);
+      }
+      writeFileSync(join(made.cluster.dataDirectory, file), pages);
+    };
+    await write();
+    const sound = await push();
+    expect({ status: sound.status, stderr: sound.stderr }).toMatchObject({ status: 0 });
+    await write({ block: PAGES - 1, offset: 0x8_0000 });
+    const { status, stderr } = await push();
+    expect(status).toBe(1);
+    expect(logEntries(stderr)).toContainEqual(
+      expect.objectContaining({
+        detail: expect.stringMatching(`^1 in all: block ${PAGES - 1} of "${file}"`),
+      }),
+    );
   });
 
   it('stops the backup with --fail-on-checksum', async () => {
