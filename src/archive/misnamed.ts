@@ -32,7 +32,7 @@ export interface PossibleStart {
   readonly index: number;
 }
 
-/** Where a misnamed backup may start: its two digits, however many more followed them. */
+/** Where a misnamed backup may start: its two digits, however many more followed them. Ascending on each timeline. */
 export function possibleStarts({ name }: Named, segmentBytes: number): readonly PossibleStart[] {
   const segment = backupSegment(name);
   const digits = Number.parseInt(segment.slice(22), 16);
@@ -44,7 +44,9 @@ export function possibleStarts({ name }: Named, segmentBytes: number): readonly 
   }
   const log = Number.parseInt(segment.slice(8, 16), 16) * (2 ** 32 / segmentBytes);
   return timelinesOf(segment).flatMap((timeline) =>
-    [...indexes].map((index) => ({ timeline: Number.parseInt(timeline, 16), index: log + index })),
+    [...indexes]
+      .sort((a, b) => a - b)
+      .map((index) => ({ timeline: Number.parseInt(timeline, 16), index: log + index })),
   );
 }
 

@@ -174,17 +174,20 @@ export function reachConsistent(position: BackupPosition, tree: TimelineTree, co
   return ways.find((reach) => reach.consistent) ?? own;
 }
 
-/** The same from wherever the archive has what it may start with, for a backup whose name does not tell where it starts. */
-function reachSomehow(backup: BackupHead, tree: TimelineTree, coverage: WalCoverage): Reach {
+/**
+ * Where a backup stands as far as the archive tells: one whose name does not say where it starts is taken to start with
+ * the first that it may start with and that is there.
+ */
+export function positionIn(backup: BackupHead, tree: TimelineTree, coverage: WalCoverage): BackupPosition {
   const { segmentBytes } = coverage;
-  const ways = isMisnamed(backup) ? possibleStarts(backup, segmentBytes) : [];
-  for (const { timeline, index } of ways) {
+  const starts = isMisnamed(backup) ? possibleStarts(backup, segmentBytes) : [];
+  for (const { timeline, index } of starts) {
     // Of a stopped server: consistent at once.
     const stopLsn = BigInt(index) * BigInt(segmentBytes);
-    const reach = reachConsistent({ timeline, startIndex: index, stopIndex: index, stopLsn }, tree, coverage);
-    if (reach.consistent) return reach;
+    const position = { timeline, startIndex: index, stopIndex: index, stopLsn };
+    if (reachConsistent(position, tree, coverage).consistent) return position;
   }
-  return reachConsistent(backupPosition(backup, segmentBytes), tree, coverage);
+  return backupPosition(backup, segmentBytes);
 }
 
 /** Whether a server can be started from a backup. */
@@ -201,7 +204,7 @@ export function restorability(
   tree: TimelineTree,
   coverage: WalCoverage,
 ): Restorability {
-  const reach = reachSomehow(backup, tree, coverage);
+  const reach = reachConsistent(positionIn(backup, tree, coverage), tree, coverage);
   const parts = backup.partProblems;
   return {
     ok: backup.reading.kind === 'read' && parts.length === 0 && reach.consistent,

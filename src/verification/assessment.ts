@@ -1,7 +1,7 @@
 /** What follows from an archive's contents: how far each backup can be restored. Pure. */
 import type { DatedBackup } from '../archive/chronology.ts';
 import {
-  backupPosition,
+  positionIn,
   type Reach,
   type Restorability,
   reachNewest,
@@ -42,7 +42,7 @@ const IN_FLIGHT_MS = 5 * 60 * 1000;
 
 export function assess(dated: DatedBackup<SurveyedBackup>, archive: Archive, now: Date): Assessment {
   const { tree, coverage, listed } = archive;
-  const position = backupPosition(dated.backup, coverage.segmentBytes);
+  const position = positionIn(dated.backup, tree, coverage);
   const reach = reachNewest(position, tree, coverage, listed);
   const found = restorability(dated.backup, tree, coverage);
   const inFlight = reach.missing.length > 0 && reach.missing.every((span) => isInFlight(span, archive, now));

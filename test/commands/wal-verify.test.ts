@@ -74,6 +74,16 @@ function addBackup(store: MemoryStore, sketch: Parameters<typeof backupOf>[0]): 
 }
 
 describe('wal-verify', () => {
+  it('does not miss the segment after which the original named a backup of a stopped server', async () => {
+    const store = archive([1, 3, 40]);
+    addBackup(store, { start: 0x50, offset: 50, stopOffset: '00000050' });
+    expect(await verify(store)).toMatchObject({ status: 0, report: { backups: [{ state: 'ok' }] } });
+    store.objects.delete(walKey(segmentAt(1, 20)));
+    expect(await verify(store)).toMatchObject({ status: 1, report: { backups: [{ state: 'gap' }] } });
+    store.objects.delete(walKey(segmentAt(1, 5)));
+    expect(await verify(store)).toMatchObject({ status: 1, report: { backups: [{ state: 'broken' }] } });
+  });
+
   it('finds a whole archive whole: timelines, the switch between them, and how far the backup restores', async () => {
     const { status, report } = await verify(golden().store);
     expect(status).toBe(0);
