@@ -21,7 +21,7 @@ import { type Goal, type Plan, planDeletion } from '../deletion/plan.ts';
 import { carryOut, removeObsolete } from '../deletion/removal.ts';
 import { makeReport, type Report } from '../deletion/report.ts';
 import { formatOutcome, formatReport } from '../deletion/report-text.ts';
-import { checkArguments, type DeleteArguments, orphanAge } from '../deletion/request.ts';
+import { checkArguments, type DeleteArguments, youngSince } from '../deletion/request.ts';
 import { sayPlan } from '../deletion/saying.ts';
 import type { Outcome, SweepOptions } from '../deletion/sweep.ts';
 import { findTarget } from '../deletion/target.ts';
@@ -101,11 +101,6 @@ async function makePlan(args: PlannedArguments, store: Store, { signal, log }: C
   assertNothingNeededGoes(plan);
   sayPlan(plan, store, log.named('wal_e.worker.base'));
   return plan;
-}
-
-/** What was begun after this may still go on. */
-function youngSince(args: DeleteArguments): Date {
-  return new Date(Date.now() - orphanAge(args));
 }
 
 async function goalOf(args: PlannedArguments, findings: Findings, store: Store, call: Call): Promise<Goal> {

@@ -22,8 +22,16 @@ export type DeleteArguments =
 const DEFAULT_AGE = '7d';
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 } as const;
 
+/** The earliest moment that there is a Date for: what is compared with a Date of none is never the younger one. */
+const EARLIEST_MS = -8.64e15;
+
+/** What was begun after this may still go on. */
+export function youngSince(args: CommonArguments): Date {
+  return new Date(Math.max(Date.now() - orphanAge(args), EARLIEST_MS));
+}
+
 /** Milliseconds. Throws UsageError. */
-export function orphanAge({ orphansOlderThan = DEFAULT_AGE }: CommonArguments): number {
+function orphanAge({ orphansOlderThan = DEFAULT_AGE }: CommonArguments): number {
   const match = /^(\d{1,9})([dhms]?)$/.exec(orphansOlderThan);
   if (match === null)
     throw new UsageError(`argument --orphans-older-than: invalid age: '${orphansOlderThan}'`, {

@@ -723,6 +723,21 @@ describe('a backup without a sentinel', () => {
     expect(archive.segments()).toEqual(range(30, 40));
   });
 
+  it.each(['99999999', '999999999d', '999999999h'])(
+    'is young whatever its age when orphans older than %s go',
+    async (age) => {
+      const archive = plain();
+      archive.backup({ start: 12, complete: false, at: NOW - 800 * DAY });
+      archive.store.uploads.push({ key: walKey(segmentAt(1, 39)), started: new Date(0), id: '1' });
+      const before = archive.store.keys().filter((key) => key.includes(backupOf({ start: 12 }).name));
+      await deleteIn(archive.store, retain(1, { orphansOlderThan: age }));
+      await deleteIn(archive.store, everything({ orphansOlderThan: age }));
+      expect(archive.store.keys()).toEqual(expect.arrayContaining(before));
+      expect(archive.segments()).toEqual(range(12, 40));
+      expect(archive.store.uploads).toHaveLength(1);
+    },
+  );
+
   it('survives even everything while it is young', async () => {
     const archive = plain();
     archive.history(2, '1\t0/28000000\tx\n');
