@@ -33,9 +33,17 @@ const DROPPED_ANYWHERE = /^(?:lost\+found$|pgsql_tmp|pg_internal\.init|\.s\.PGSQ
 /** Read after everything else, since recovery trusts it. */
 export const CONTROL_FILE = 'global/pg_control';
 
+/**
+ * What backup-fetch has in a directory until the restore is complete. A run that is killed in its very last moment leaves
+ * the first in a directory that a server starts on; a backup that held one of them would be refused by the next restore.
+ */
+export const RESTORE_MARKER = 'wal-e-restore-incomplete.json';
+export const STAGED_CONTROL_FILE = 'global/pg_control.wal-e-restore';
+
 /** Is the entry itself left out? */
 export function isLeftOut(path: string, withConfig: boolean): boolean {
-  if (DROPPED.has(path) || path === CONTROL_FILE) return true;
+  if (DROPPED.has(path) || path === CONTROL_FILE || path === STAGED_CONTROL_FILE) return true;
+  if (path.startsWith(RESTORE_MARKER)) return true;
   if (CONFIGURATION.has(path)) return !withConfig;
   return DROPPED_ANYWHERE.test(path.slice(path.lastIndexOf('/') + 1));
 }

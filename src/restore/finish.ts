@@ -6,10 +6,11 @@ import { lchown, lstat, mkdir, readFile, readlink, rename, rm, symlink } from 'n
 import { dirname, join, posix } from 'node:path';
 import { DataError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { CONTROL_FILE, STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { shown, toBytes } from '../tar/member-error.ts';
 import type { MarkedLink } from './marker.ts';
-import { CONTROL_FILE, STAGED_CONTROL_FILE, WAL_FOLDERS } from './members.ts';
+import { WAL_FOLDERS } from './members.ts';
 import { giveTo, type Owner, replaceFile } from './owned-file.ts';
 import { formatTablespaceMap, parseTablespaceMap } from './tablespace-map.ts';
 import type { PlacedTablespace } from './tablespaces.ts';

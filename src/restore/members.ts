@@ -1,13 +1,12 @@
 /** What the restore knows about particular members: those that wait until the end, and those that have no place. */
+import { CONTROL_FILE, RESTORE_MARKER, STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import type { Member } from '../tar/member.ts';
 
-/** The server starts on no data directory without this file, so it comes last. */
-export const CONTROL_FILE = 'global/pg_control';
-export const STAGED_CONTROL_FILE = 'global/pg_control.wal-e-restore';
+/** The server starts on no data directory without its control file, so that waits under another name. */
 export const STAGED: ReadonlyMap<string, string> = new Map([[CONTROL_FILE, STAGED_CONTROL_FILE]]);
 
 /** Says in the target that the restore is not complete. */
-export const MARKER_FILE = 'wal-e-restore-incomplete.json';
+export const MARKER_FILE = RESTORE_MARKER;
 /** Begins the names under which it is written, of which a run that was killed may leave one. */
 export const MARKER_LEFTOVER = `${MARKER_FILE}.`;
 

@@ -7,10 +7,11 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { CONTROL_FILE, STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { makeFolders } from '../store/file-folders.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { createMarker, describeProcess, type Marker, readMarker, writeMarker } from './marker.ts';
-import { CONTROL_FILE, MARKER_FILE, MARKER_LEFTOVER, STAGED_CONTROL_FILE } from './members.ts';
+import { MARKER_FILE, MARKER_LEFTOVER } from './members.ts';
 import { warnOfOldWal } from './old-wal.ts';
 import { giveTo, type Owner, ownerOf } from './owned-file.ts';
 import { checkUnchanged, type Plan } from './plan.ts';
@@ -29,6 +30,7 @@ export async function prepare(plan: Plan, locks: RestoreLocks, log: Log): Promis
   await locks.take(directory, () => whoRestores(directory));
   await checkUnchanged(plan);
   sayOtherHost(plan, log);
+  await refuseStarted(plan);
   await refuseLink(dirname(join(directory, CONTROL_FILE)));
   if (shared) await warnOfOldWal(directory, log);
   const owner = await ownerOf(directory);
@@ -49,6 +51,21 @@ export async function prepare(plan: Plan, locks: RestoreLocks, log: Log): Promis
     await makeOwnFolder(location, owner);
   }
   return marker;
+}
+
+/** A run that was killed when only its marker was left to be removed left a directory on which a server may have started since. */
+async function refuseStarted({ target, resumed }: Plan): Promise<void> {
+  const inTarget = (name: string) => ifThere(() => lstat(join(target.directory, name)));
+  const [control, marker, options] = await Promise.all(
+    [CONTROL_FILE, MARKER_FILE, 'postmaster.opts'].map((name) => inTarget(name)),
+  );
+  // A server writes its options when it starts, and no backup holds them.
+  if (resumed === undefined || control === undefined || marker === undefined || options === undefined) return;
+  if (options.ctimeMs <= marker.ctimeMs) return;
+  throw new UserError('a server has run in the target since it was restored', {
+    detail: `"${target.directory}" holds a control file, and the options of a server that were written after the marker file.`,
+    hint: `The restore was complete. Remove "${join(target.directory, MARKER_FILE)}", or restore into another directory.`,
+  });
 }
 
 /** Nobody here can tell whether a process there still runs. In a container the name may be the only thing that changed. */

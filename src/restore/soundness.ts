@@ -2,8 +2,8 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
+import { STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { type ControlData, parseControlData } from '../postgres/control-data.ts';
-import { STAGED_CONTROL_FILE } from './members.ts';
 import type { Plan } from './plan.ts';
 import { ifThere } from './target.ts';
 

@@ -635,6 +635,11 @@ describe('a run that was broken off', () => {
       ),
       links: [],
     });
+    await passed();
+    writeFileSync(join(data, 'postmaster.opts'), 'postgres');
+    await expect(fetch()).rejects.toThrow('a server has run in the target since it was restored');
+    expect(existsSync(join(data, 'global/pg_control'))).toBe(true);
+    rmSync(join(data, 'postmaster.opts'));
     const { records } = await fetch();
     const told = records.find(({ message }) => message === 'going on with a restore that another host began');
     expect(told).toMatchObject({

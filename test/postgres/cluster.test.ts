@@ -103,6 +103,12 @@ describe('a walk through a cluster', () => {
       ],
       ...['base/pgsql_tmp/pgsql_tmp12.0', 'base/pgsql_tmp99', 'lost+found/x', 'base/lost+found/y'],
       ...['global/pg_control', 'postgresql.auto.conf.tmp'],
+      // A restore would refuse a backup with its own files in it.
+      ...[
+        'wal-e-restore-incomplete.json',
+        'wal-e-restore-incomplete.json.1',
+        'global/pg_control.wal-e-restore',
+      ],
     );
     expect(await names()).toEqual(['/', 'base/', 'base/5/', 'global/', 'pg_tblspc/']);
   });
