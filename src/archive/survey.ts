@@ -21,8 +21,9 @@ export interface SurveyedBackup extends BackupHead {
   /** Of all its objects. */
   readonly bytes: number;
   readonly objects: number;
-  /** Date of its newest object. */
+  /** Date of its newest object, and of its oldest. */
   readonly newest: Date;
+  readonly oldest: Date;
   readonly partProblems: readonly FoundPartProblem[];
 }
 
@@ -81,11 +82,13 @@ function surveyed(backup: KnownBackup, damaged: ReadonlyMap<string, string>): Su
   let bytes = 0;
   let objects = 0;
   let newest = 0;
+  let oldest = Number.POSITIVE_INFINITY;
   for (const object of [sentinel, version, ...parts]) {
     if (object === undefined) continue;
     bytes += object.size;
     objects += 1;
     newest = Math.max(newest, object.modified.getTime());
+    oldest = Math.min(oldest, object.modified.getTime());
   }
   return {
     name,
@@ -94,6 +97,7 @@ function surveyed(backup: KnownBackup, damaged: ReadonlyMap<string, string>): Su
     bytes,
     objects,
     newest: new Date(newest),
+    oldest: new Date(oldest),
     partProblems: reading.kind === 'absent' ? [] : [...partProblems(backup), ...damagedParts(parts, damaged)],
   };
 }

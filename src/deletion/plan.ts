@@ -2,7 +2,6 @@
  * What a `delete` would do, worked out before anything is touched: which backups stay, what they need, and what of the
  * rest lies behind them. The plan is a rule, not a list of keys, so it fits in memory however large the archive is.
  */
-import type { BackupHead } from '../archive/catalog.ts';
 import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { earliestSegments } from '../archive/misnamed.ts';
@@ -133,21 +132,22 @@ function pinsOf(
   ];
 }
 
-function pinsOfBackup(backup: BackupHead, history: History): Pin[] {
+function pinsOfBackup(backup: SurveyedBackup, history: History): Pin[] {
   const notBefore = earliestWal(backup);
   return earliestSegments(backup).map((segment) => ({ ...placeOf(segment, history), notBefore }));
 }
 
 /**
- * Nothing that the backup needs was archived before this: its start by the database's clock or by the store's,
- * whichever is earlier, less a tolerance.
+ * Nothing that the backup needs was archived before this: its start by the database's clock or by the store's, which its
+ * first object tells too, whichever is earliest, less a tolerance.
  */
-function earliestWal({ sentinel, reading }: BackupHead): Date | undefined {
+function earliestWal({ sentinel, oldest, reading }: SurveyedBackup): Date | undefined {
   const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
   if (own === undefined || sentinel === undefined) return undefined;
   const started = Date.parse(own.startTime);
   const duration = Math.max(Date.parse(own.finishTime) - started, 0);
-  return new Date(Math.min(started, sentinel.modified.getTime() - duration) - CLOCK_TOLERANCE_MS);
+  const begun = Math.min(started, oldest.getTime(), sentinel.modified.getTime() - duration);
+  return new Date(begun - CLOCK_TOLERANCE_MS);
 }
 
 /** An old upload under a backup that may be being made may be a part that takes long. */

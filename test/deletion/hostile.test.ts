@@ -157,6 +157,29 @@ describe('times that cannot be', () => {
     ]);
   });
 
+  it('of a clock that was set back while a backup of days was made cost it none of its WAL', async () => {
+    const archive = new Archive([]);
+    archive.backup({ start: 36, at: NOW - 2 * DAY, system: '8' });
+    archive.backup({ start: 100, at: NOW - 50 * DAY, system: '7' });
+    archive.wal(1, 100, 110);
+    // Begun 12 days ago, as its first object shows; finished 8 days ago, by a clock that was set back in between.
+    const slow = {
+      start: 30,
+      stop: 33,
+      at: NOW - 8 * DAY,
+      started: NOW - 6 * DAY,
+      finished: NOW - 8 * DAY,
+      system: '8',
+    };
+    const name = archive.backup(slow);
+    archive.store.set(`basebackups_005/${name}/extended_version.txt`, new Date(NOW - 12 * DAY), { size: 10 });
+    for (let index = 30; index <= 40; index += 1)
+      archive.store.set(walKey(segmentAt(1, index)), new Date(NOW - (42 - index) * DAY), { size: 10 });
+    expect(await attempt(archive, retain(2))).toBeUndefined();
+    expect(archive.listed()).toBe(2);
+    for (let index = 30; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
+  });
+
   it('long before those of backups that start earlier are a reason to refuse', async () => {
     const archive = new Archive([10, 20]);
     archive.backup({ start: 30, at: NOW - DAY, finished: 0, started: 0, system: '7' });
