@@ -53,7 +53,7 @@ export async function isKept(
 }
 
 /** undefined: the ETags of the parts are not of S3's form, or this Node has no MD5 (FIPS). */
-export function compositeEtag(parts: readonly SentPart[]): string | undefined {
+function compositeEtag(parts: readonly SentPart[]): string | undefined {
   const plain = parts.flatMap(({ etag }) => /^"?([0-9a-f]{32})"?$/i.exec(etag)?.[1] ?? []);
   if (plain.length !== parts.length) return undefined;
   try {
