@@ -24,7 +24,7 @@ const FILES_PER_LANE = 5;
 /** Streams (encryption, or segments too large to be packed at once) at a time. */
 const STREAM_LANES = 2;
 /** A lane goes on packing while all objects, those that wait for the store and those in the making, hold less than this. */
-const HELD_BYTES = 16 * 1024 * 1024;
+const HELD_BYTES = 32 * 1024 * 1024;
 const NEIGHBOUR_MS = 30_000;
 
 /** Resolves when `named` is durable and the neighbours have settled; rejects with the failure of `named` only. */
