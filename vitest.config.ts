@@ -13,7 +13,7 @@ const stores = {
 export default defineConfig({
   test: {
     // The system tests mostly wait for servers and processes: more of them than cores run side by side.
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: [
       {
         test: {
