@@ -74,10 +74,9 @@ function load(path) {
   const id = source.slice(0, ID_BYTES);
   const wrapped = `(function(exports,require,module,__filename,__dirname){${source}\n})`;
   const cachedData = readCache(cachePath, id, path);
-  const script =
-    cachedData === undefined
-      ? require(`${folder}/../bin/code-cache.cjs`).makeCache({ path, wrapped, cachePath, id })
-      : new Script(wrapped, { filename: path, cachedData });
+  let script = cachedData === undefined ? undefined : new Script(wrapped, { filename: path, cachedData });
+  if (script === undefined || (script.cachedDataRejected && hasUsualFlags()))
+    script = require(`${folder}/../bin/code-cache.cjs`).makeCache({ path, wrapped, cachePath, id });
   // As Node's own loader would do it: other files of the program ask for main.cjs and must get this one.
   const loaded = new Module(path, module);
   loaded.filename = path;
@@ -86,6 +85,11 @@ function load(path) {
   script.runInThisContext()(loaded.exports, requireHere, loaded, path, folder);
   loaded.loaded = true;
   return loaded.exports;
+}
+
+/** A cache holds for V8's flags as they were when it was made: those of most starts are the ones to make it for. */
+function hasUsualFlags() {
+  return process.execArgv.length === 0 && !process.env.NODE_OPTIONS;
 }
 
 /**

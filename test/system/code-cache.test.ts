@@ -150,6 +150,13 @@ describe('the code cache', () => {
     expect(statSync(cachePath()).ino).toBe(ino);
   });
 
+  test('that such a Node made is made anew by the next start without flags', () => {
+    start({ flags: ['--no-opt'] });
+    expect(isAccepted(readFileSync(cachePath()))).toBe(false);
+    start();
+    expect(isAccepted(readFileSync(cachePath()))).toBe(true);
+  });
+
   test('is not missed where nobody may write beside the program', () => {
     const dist = join(folder, 'dist');
     chmodSync(dist, 0o555);
