@@ -44,7 +44,8 @@ export async function* listObjects(
     yield* inPages(skip === undefined ? objects : without(objects, prefix, skip), skip !== undefined);
     empty = objects.length === 0 ? empty + 1 : 0;
     if (empty > mostEmptyPages) throw strange('pages without a key do not end');
-    const behind = skip === undefined ? undefined : behindSkipped(last, prefix, skip);
+    // An empty page has brought us no further: its own way on leads there.
+    const behind = skip === undefined || empty > 0 ? undefined : behindSkipped(last, prefix, skip);
     place = nextPlace(page, place, behind === undefined ? undefined : bucketKey(settings, behind));
   }
 }

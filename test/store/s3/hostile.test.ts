@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { walKey } from '../../../src/archive/layout.ts';
 import { StoreError } from '../../../src/errors.ts';
 import { readS3Settings } from '../../../src/settings/s3.ts';
+import type { S3Request } from '../../../src/store/s3/client.ts';
 import { listObjects } from '../../../src/store/s3/listing.ts';
 import { createSdkClient } from '../../../src/store/s3/sdk.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -361,6 +362,25 @@ describe('a listing', () => {
     const listing = listObjects(createSdkClient({ once: unused, send }, 'bucket'), settings, '', call, 100);
     await expect(listing.next()).rejects.toMatchObject({ detail: 'pages without a key do not end' });
     expect(pages).toBe(101);
+  });
+
+  it('of empty pages behind a folder that is skipped goes on where they end', async () => {
+    const places: (string | undefined)[] = [];
+    const answers = [entry('a') + entry('b/c') + more('t1'), more('t2'), more('t3'), entry('d')];
+    const send = async ({ query = {} }: S3Request) => {
+      places.push(query['continuation-token'] ?? query['start-after']);
+      const text = page(answers[places.length - 1] ?? '');
+      return { status: 200, headers: {}, text, attempts: 1, payloadHash: '' };
+    };
+    const unused = () => Promise.reject(new Error('not asked'));
+    const settings = readS3Settings('s3://wale-test/some/prefix', testEnvironment(server.url), {});
+    const sdk = createSdkClient({ once: unused, send }, 'wale-test');
+    const skip = (folder: string) => folder === 'b/';
+    const keys: string[] = [];
+    for await (const found of listObjects(sdk, settings, '', { ...call, skip }))
+      keys.push(...found.map(({ key }) => key));
+    expect(keys).toEqual(['a', 'd']);
+    expect(places).toEqual([undefined, 'some/prefix/b/~', 't2', 't3']);
   });
 
   it('of more keys than a page holds comes in pages all the same', async () => {
