@@ -8,7 +8,7 @@ export interface PackedFile {
   readonly pieces: readonly Uint8Array[];
   /** Of all pieces. */
   readonly bytes: number;
-  /** The pieces are no longer needed; their memory is used again. */
+  /** Nobody reads the pieces any more; their memory is used again. */
   release(): void;
 }
 

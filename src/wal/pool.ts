@@ -94,10 +94,11 @@ class Pool {
     try {
       const { pieces, bytes, release } = await this.#pack(file, packer);
       this.#held += bytes;
-      const put = this.#settle(file, pushWalFile(file, this.#context, pieces)).finally(() => {
+      // Of a put that was given up, a system call may still write them: then they are nobody's any more.
+      const push = pushWalFile(file, this.#context, pieces).then(release);
+      const put = this.#settle(file, push).finally(() => {
         this.#held -= bytes;
         this.#puts.delete(put);
-        release();
       });
       this.#puts.add(put);
     } catch (error) {

@@ -6,6 +6,7 @@ import { walKey } from '../../src/archive/layout.ts';
 import { followingSegments } from '../../src/postgres/segment.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
+import { packWalFile } from '../../src/wal/pack.ts';
 import { pushPool } from '../../src/wal/pool.ts';
 import { statWalFile, type WalFile } from '../../src/wal/wal-file.ts';
 import { testContext } from '../harness/context.ts';
@@ -97,6 +98,28 @@ describe('a pool whose named file is durable', () => {
     await done;
     expect(pushed).toEqual([]);
     expect(made.archived()).toEqual([`${NAMED}.lzo`]);
+  });
+});
+
+describe('a neighbour whose put is given up while a call of it hangs', () => {
+  it('keeps its bytes, which the call may still write', async () => {
+    const made = scene();
+    const [first = '', ...others] = NEIGHBOURS;
+    const kept: Uint8Array[] = [];
+    const hanging: Store = {
+      ...made.store,
+      async put(key, body, options) {
+        if (key !== walKey(first)) return made.store.put(key, body, options);
+        kept.push(...(body as readonly Uint8Array[]));
+        throw new Error('the store did not answer in time');
+      },
+    };
+    const { done, pushed } = push(hanging, made);
+    await done;
+    expect(pushed.sort()).toEqual(others);
+    const [file] = made.neighbours;
+    if (file === undefined) throw new Error('no neighbour');
+    expect(Buffer.concat(kept).equals(Buffer.concat(packWalFile(file)))).toBe(true);
   });
 });
 
