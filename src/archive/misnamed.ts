@@ -4,25 +4,34 @@
  * decimal: position 0/5000028 became segment 00000050, not 00000005. So a name only tells in which log its backup starts.
  */
 import type { BackupHead } from './catalog.ts';
-import { backupOffset, backupSegment } from './layout.ts';
+import { type BackupName, backupOffset, backupSegment } from './layout.ts';
 
 type Named = Pick<BackupHead, 'name' | 'reading'>;
 
 /** Where a sentinel cannot be read the name alone tells: one backup in 256 of other kinds looks like it. */
 export function isMisnamed({ name, reading }: Named): boolean {
-  const segment = backupSegment(name);
-  const offset = backupOffset(name);
-  if (!offset.startsWith('000000') || segment.slice(16) !== offset) return false;
+  if (!looksMisnamed(name)) return false;
   if (reading.kind !== 'read') return reading.kind === 'unreadable';
   const { own, stopSegment, stopOffset } = reading.sentinel;
   // A backup of a running server never stops where it starts.
-  return own === undefined && stopSegment === segment && stopOffset === offset;
+  return own === undefined && stopSegment === backupSegment(name) && stopOffset === backupOffset(name);
+}
+
+function looksMisnamed(name: BackupName): boolean {
+  const offset = backupOffset(name);
+  return offset.startsWith('000000') && backupSegment(name).slice(16) === offset;
 }
 
 /** All that the WAL it needs can begin with: its own start; of a misnamed backup the first segment of its log. */
 export function earliestSegments(backup: Named): readonly string[] {
-  const segment = backupSegment(backup.name);
-  if (!isMisnamed(backup)) return [segment];
+  const isPlain = backup.reading.kind === 'read' && !isMisnamed(backup);
+  return isPlain ? [backupSegment(backup.name)] : earliestByName(backup.name);
+}
+
+/** The same while there is no sentinel to tell whether the name is right. */
+export function earliestByName(name: BackupName): readonly string[] {
+  const segment = backupSegment(name);
+  if (!looksMisnamed(name)) return [segment];
   return timelinesOf(segment).map((timeline) => `${timeline}${segment.slice(8, 16)}00000000`);
 }
 

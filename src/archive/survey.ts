@@ -33,6 +33,8 @@ export interface ForeignObjects {
   readonly bytes: number;
   /** The first hundred. */
   readonly keys: readonly string[];
+  /** Date of the newest, ms; 0 when there is none. */
+  readonly newest: number;
 }
 
 const FOREIGN_KEYS = 100;
@@ -40,11 +42,13 @@ const FOREIGN_KEYS = 100;
 export class ForeignCount implements ForeignObjects {
   objects = 0;
   bytes = 0;
+  newest = 0;
   readonly keys: string[] = [];
 
-  add({ key, size }: ObjectInfo): void {
+  add({ key, size, modified }: ObjectInfo): void {
     this.objects += 1;
     this.bytes += size;
+    this.newest = Math.max(this.newest, modified.getTime());
     if (this.keys.length < FOREIGN_KEYS) this.keys.push(key);
   }
 }

@@ -1,6 +1,7 @@
 /** What delete reads of an archive before it decides: everything but the WAL. */
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
-import { BACKUP_PREFIX, backupSegment, WAL_PREFIX } from '../archive/layout.ts';
+import { BACKUP_PREFIX, WAL_PREFIX } from '../archive/layout.ts';
+import { earliestSegments } from '../archive/misnamed.ts';
 import { systemOf } from '../archive/retention.ts';
 import {
   type BackupSurvey,
@@ -51,7 +52,7 @@ export async function findOut(store: Store, youngSince: Date, options: FindOptio
 }
 
 export function startSegments({ backups, foreignStarts }: BackupSurvey): readonly string[] {
-  return [...backups.map(({ name }) => backupSegment(name)), ...foreignStarts];
+  return [...backups.flatMap(earliestSegments), ...foreignStarts];
 }
 
 /** Listing uploads is a right of its own: without it all else is deleted. */

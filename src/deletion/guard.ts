@@ -1,8 +1,8 @@
 /** The refusals of delete: what it does not guess, and what no plan of it may do. */
-import { type Contradiction, contradiction } from '../archive/chronology.ts';
+import { CLOCK_TOLERANCE_MS, type Contradiction, contradiction } from '../archive/chronology.ts';
 import { isMisnamed } from '../archive/misnamed.ts';
 import {
-  backupPosition,
+  positionIn,
   type Restorability,
   reachAlong,
   restorability,
@@ -23,10 +23,15 @@ export function refuseContradiction({ dated, tree }: Findings, segmentBytes: num
   if (found !== undefined) throw contradictionError(found);
 }
 
-/** Where labels had to be asked the dates of objects are not to be believed; of a misnamed backup nothing else tells. */
+/** Where labels give the lie to dates of objects, these are not to be believed; of a misnamed backup nothing else tells. */
 function undatedBackup(dated: Findings['dated']): SurveyedBackup | undefined {
-  if (!dated.some(({ source }) => source === 'label')) return undefined;
+  if (!dated.some(hasWrongDate)) return undefined;
   return dated.find(({ backup }) => isMisnamed(backup))?.backup;
+}
+
+function hasWrongDate({ backup, finished, source }: Findings['dated'][number]): boolean {
+  if (source !== 'label' || backup.sentinel === undefined) return false;
+  return Math.abs(backup.sentinel.modified.getTime() - finished.getTime()) > CLOCK_TOLERANCE_MS;
 }
 
 function undatedError({ name }: SurveyedBackup): UserError {
@@ -95,13 +100,19 @@ export function assertNothingNeededGoes(plan: Plan): void {
   const before = plan.tally.before.sized(segmentSize.bytes);
   const after = plan.tally.after.sized(segmentSize.bytes);
   for (const { keep, dated } of plan.verdicts)
-    if (keep && reaches(dated.backup, history, before) !== reaches(dated.backup, history, after))
+    if (keep && isCutShort(dated.backup, history, before, after))
       throw new Error(`the plan takes WAL that ${dated.backup.name} needs; nothing was deleted`);
 }
 
-/** Text that is equal before and after. */
-function reaches(backup: SurveyedBackup, { tree, segmentBytes }: History, coverage: WalCoverage): string {
-  const position = backupPosition(backup, segmentBytes);
+function isCutShort(
+  backup: SurveyedBackup,
+  { tree, segmentBytes }: History,
+  before: WalCoverage,
+  after: WalCoverage,
+): boolean {
+  const position = positionIn(backup, tree, before);
   const targets = targetsOf(position, tree, segmentBytes);
-  return JSON.stringify(targets.map((target) => reachAlong(position, target, tree, coverage)));
+  const reaches = (coverage: WalCoverage) =>
+    JSON.stringify(targets.map((target) => reachAlong(position, target, tree, coverage)));
+  return reaches(before) !== reaches(after);
 }

@@ -1,5 +1,6 @@
 /** Backups without a sentinel: being made, left over by one that failed, or half deleted. */
-import { BACKUP_PREFIX, type BackupName, backupSegment, classifyKey } from '../archive/layout.ts';
+import { BACKUP_PREFIX, type BackupName, classifyKey } from '../archive/layout.ts';
+import { earliestByName } from '../archive/misnamed.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import type { Leftover } from '../store/store.ts';
 import type { FoundNotes } from './note.ts';
@@ -38,7 +39,7 @@ export function startsBeingWritten(leftovers: readonly Leftover[], youngSince: D
   return leftovers
     .filter(({ started }) => started > youngSince)
     .flatMap(backupOf)
-    .map(backupSegment);
+    .flatMap(earliestByName);
 }
 
 /** The backup of which a part is being written: one, or none. */

@@ -88,7 +88,10 @@ async function planWith(
     ...entry,
     remove: goes(entry, goal, rule, history),
   }));
-  const dates = findings.survey.backups.map(({ newest }) => newest.getTime());
+  const { backups, foreign } = findings.survey;
+  const dates = backups.map(({ newest }) => newest.getTime());
+  // Only then do they go, too.
+  if (goal.kind === 'everything') dates.push(foreign.newest);
   return {
     goal,
     findings,
@@ -120,9 +123,9 @@ function pinsOf(
   history: History,
 ): readonly Pin[] {
   const kept = verdicts.filter(({ keep }) => keep).map(({ dated }) => dated.backup);
-  const young = incomplete.filter(({ state }) => state === 'young').map(({ backup }) => backup.name);
+  const young = incomplete.filter(({ state }) => state === 'young').map(({ backup }) => backup);
   const others = [
-    ...young.map(backupSegment),
+    ...young.flatMap(earliestSegments),
     ...startsBeingWritten(leftovers, youngSince),
     ...(goal.kind === 'everything' ? [] : survey.foreignStarts),
   ];

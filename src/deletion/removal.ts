@@ -1,5 +1,6 @@
 /** Carries a plan out, or tells what it would do: the same walk over the store either way. */
-import { type BackupName, backupSegment } from '../archive/layout.ts';
+import type { BackupName } from '../archive/layout.ts';
+import { earliestSegments } from '../archive/misnamed.ts';
 import { placeOf } from '../archive/retention.ts';
 import { parallel } from '../parallel.ts';
 import type { Leftover, Store } from '../store/store.ts';
@@ -88,8 +89,12 @@ async function* backupObjects(
 
 /** The same plan, with the WAL of these backups needed too. */
 function keeping(plan: Plan, names: readonly BackupName[]): Plan {
-  const history = { tree: plan.findings.tree, segmentBytes: plan.segmentSize.bytes };
-  const pins = names.map((name) => ({ ...placeOf(backupSegment(name), history), notBefore: undefined }));
+  const { survey, tree } = plan.findings;
+  const history = { tree, segmentBytes: plan.segmentSize.bytes };
+  const pins = survey.backups
+    .filter(({ name }) => names.includes(name))
+    .flatMap(earliestSegments)
+    .map((segment) => ({ ...placeOf(segment, history), notBefore: undefined }));
   const everything = plan.selection.everything === 'no' ? 'no' : 'but-needed';
   return { ...plan, selection: { ...plan.selection, rule: plan.selection.rule.with(pins), everything } };
 }

@@ -4,11 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { backupLabelKey } from '../../src/archive/backup-label.ts';
 import type { KnownBackup } from '../../src/archive/catalog.ts';
-import { deleteNoteKey, partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
+import {
+  backupName,
+  deleteNoteKey,
+  partKey,
+  sentinelKey,
+  versionKey,
+  walKey,
+} from '../../src/archive/layout.ts';
 import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { LzopEncoder } from '../../src/codec/encoder.ts';
 import { type DeleteArguments, run } from '../../src/commands/delete.ts';
 import { StoreError } from '../../src/errors.ts';
+import { segmentName } from '../../src/postgres/segment.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type BackupSketch, backupOf, SEGMENT_BYTES, segmentAt } from '../archive/backups.ts';
@@ -20,6 +28,7 @@ import { segmentHead } from '../harness/segment.ts';
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+const MB = 1024 * 1024;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW });
@@ -88,7 +97,7 @@ class Archive {
     return this.store
       .keys()
       .filter((key) => key.startsWith(prefix) && key.length === 'wal_005/'.length + 24 + '.lzo'.length)
-      .map((key) => Number.parseInt(key.slice(17, 25), 16) * 256 + Number.parseInt(key.slice(25, 33), 16));
+      .map((key) => Number.parseInt(key.slice(16, 24), 16) * 256 + Number.parseInt(key.slice(24, 32), 16));
   }
 
   backups(): number[] {
@@ -242,6 +251,18 @@ describe("delete gives the original's result", () => {
         'This means an unexpected key was found in a WAL-E prefix.  It can be harmless, or the result a bug or misconfiguration.',
       ]),
     );
+  });
+
+  it('everything deletes what it has seen of strangers, also what is newer than all backups and WAL', async () => {
+    const archive = plain();
+    archive.other('basebackups_005/README', NOW - HOUR);
+    const { out } = await deleteIn(archive.store, everything({ json: true }));
+    const { objectsToDelete, result } = JSON.parse(out);
+    expect(archive.store.keys()).toEqual([]);
+    expect(result.deleted).toBe(objectsToDelete);
+    archive.other('basebackups_005/README', NOW - HOUR);
+    await deleteIn(archive.store, everything());
+    expect(archive.store.keys()).toEqual([]);
   });
 
   it('everything deletes all keys of both trees, known or not, and nothing else', async () => {
@@ -553,6 +574,68 @@ describe('a backup that the original took of a stopped server, named after the w
     archive.store.set(key, new Date(NOW - 50 * DAY), { bytes: Buffer.from('{') });
     await deleteIn(archive.store, retain(2));
     expect(archive.segments()).toEqual(range(3, 40));
+  });
+
+  it('keeps its WAL, too, when the store does not let it go', async () => {
+    const archive = stopped();
+    archive.store.stubborn.add(sentinelKey(backupOf({ start: 0x50, offset: 50 }).name));
+    expect((await deleteIn(archive.store, retain(1))).status).toBe(1);
+    expect(archive.backups()).toEqual([32, 0x50]);
+    expect(archive.segments()).toEqual(range(3, 40));
+  });
+
+  it('keeps its WAL while it is being made, and nothing tells yet whose it is', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 10, at: NOW - 40 * DAY });
+    archive.wal(1, 3, 20);
+    archive.backup({ start: 0x250, offset: 50, at: NOW - HOUR, complete: false });
+    archive.wal(1, 0x1f0, 0x220, NOW - 2 * HOUR);
+    await deleteIn(archive.store, everything());
+    expect(archive.segments()).toEqual(range(0x200, 0x220));
+    const [only] = archive.store.keys().filter((key) => key.startsWith('basebackups_005/'));
+    archive.store.uploads.push({ key: String(only), started: new Date(NOW - HOUR), id: '1' });
+    archive.store.objects.delete(String(only));
+    await deleteIn(archive.store, everything());
+    expect(archive.segments()).toEqual(range(0x200, 0x220));
+  });
+
+  it('says nothing of the size of segments by its number', async () => {
+    const archive = new Archive();
+    misnamed(archive, NOW - 50 * DAY);
+    // Segments of 64 MB: 64 of them in a log.
+    const segment = (index: number) => segmentName(1, BigInt(index * 64 * MB), 64 * MB);
+    const plain = lzop(segmentHead(segment(62), 64 * MB));
+    for (const index of range(1, 70))
+      archive.store.set(walKey(segment(index)), new Date(NOW - 45 * DAY), { bytes: plain });
+    const later = backupName(segment(62), 40);
+    const at = new Date(NOW - 40 * DAY);
+    for (const key of [versionKey(later), partKey(later, 0)]) archive.store.set(key, at, { size: 100 });
+    const sentinel = { stopSegment: segment(66), stopOffset: '00000256', expandedSizeBytes: 1 };
+    archive.store.set(sentinelKey(later), at, {
+      bytes: Buffer.from(writeSentinel({ ...sentinel, spec: undefined, own: undefined })),
+    });
+    const { out } = await deleteIn(archive.store, retain(2));
+    expect(out).toContain('WAL segment size: 64 MB (read from a segment)');
+    expect(out).toContain(`timeline 1, ${segment(1)} to ${segment(70)} (70 segments)`);
+    expect(out.match(/ {2}yes {2}/g)).toHaveLength(2);
+  });
+
+  it('is no reason to refuse where the label files confirm the dates of backups on branches', async () => {
+    const archive = stopped();
+    const branched = archive.backup({ timeline: 2, start: 36, at: NOW - 38 * DAY });
+    const newest = archive.backup({ start: 40, at: NOW - 30 * DAY });
+    archive.history(2, '1\t0/23000000\tx\n');
+    archive.wal(2, 35, 45);
+    for (const [backup, days] of [
+      [branched, 38],
+      [newest, 30],
+    ] as const) {
+      const text = `LABEL: freeze_start_${new Date(NOW - days * DAY).toISOString().slice(0, 19)}+00:00\n`;
+      archive.store.set(backupLabelKey(backup.name) ?? '', new Date(NOW - days * DAY), { bytes: lzop(text) });
+    }
+    archive.backup({ timeline: 2, start: 41, at: NOW - 35 * DAY });
+    await deleteIn(archive.store, retain(3));
+    expect(archive.backups()).toEqual([40, 36, 41]);
   });
 
   it('is refused in a copied archive, whose dates tell nothing of it', async () => {
@@ -985,8 +1068,6 @@ describe('--json', () => {
 });
 
 describe('the WAL segment size', () => {
-  const MB = 1024 * 1024;
-
   it('is stated by our own backups', async () => {
     const archive = new Archive();
     archive.backup({ start: 3, system: '7' });
