@@ -2,6 +2,7 @@
  * Streams of unknown length, as multipart uploads: parts of one size (some stores demand that), few of them in memory,
  * each retried by itself. Whatever ends an upload early aborts it in the store, under a signal of its own.
  */
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { PutObjectCommandInput } from '@aws-sdk/client-s3';
@@ -12,12 +13,12 @@ import type { Call, FoundObject, PutOptions, PutResult } from '../store.ts';
 import { type AbortableStream, abortableStream } from './abortable-stream.ts';
 import type { S3Client } from './client.ts';
 import { S3Error } from './failure.ts';
-import { bucketKey, checksumText } from './object.ts';
+import { bucketKey, checksumText, UPLOAD_METADATA } from './object.ts';
 import type { Head } from './put.ts';
 import { createSdkClient } from './sdk.ts';
 import { CLOCK_MS, cleanUp } from './upload-remains.ts';
 import { type Watched, watch } from './upload-watch.ts';
-import { type EtagHabit, isKept, NOT_KEPT, notKept } from './whole.ts';
+import { type EtagHabit, isKept, NOT_KEPT, notKept, replaced } from './whole.ts';
 
 const MIB = 1024 * 1024;
 /** S3 allows 10,000 parts; the rest is for streams that give more than was expected. */
@@ -49,10 +50,12 @@ export async function putMultipart(
   const stream = abortableStream(source, signal);
   const { bytes, whole } = summed(stream, parts.settings);
   const watched = watch(parts.client, failure, whole);
+  const mark = randomUUID();
   const upload = new Upload({
     client: createSdkClient(watched.client, parts.settings.bucket, signal),
     params: {
       ...uploadParams(parts.settings, key, options),
+      Metadata: { [UPLOAD_METADATA]: mark },
       Body: Readable.from(bytes, { objectMode: false }),
     },
     partSize: partBytes(options.expectedBytes),
@@ -62,7 +65,7 @@ export async function putMultipart(
   });
   const started = Date.now();
   try {
-    await complete(upload, watched, parts, key, stream.length, signal);
+    await complete(upload, watched, parts, { key, mark, length: stream.length }, signal);
     if (watched.maybeBegunTwice()) await cleanUp(parts, key, { started });
     return 'stored';
   } catch (error) {
@@ -107,16 +110,24 @@ function summed(
   return { bytes: bytes(), whole };
 }
 
+interface Sent {
+  readonly key: Key;
+  /** In the object's metadata. */
+  readonly mark: string;
+  /** Bytes, known at the end. */
+  readonly length: () => number;
+}
+
 /**
  * The answer to Complete may be lost; asked again, the store no longer knows the upload. In any case the object itself
- * tells whether it is whole, by its size and its ETag.
+ * tells whether it is whole, by its size and its ETag. Where nobody looks when an upload is completed, another process
+ * may have put its own in the place of ours since: what came from another upload is left alone.
  */
 async function complete(
   upload: Upload,
   watched: Watched,
   parts: MultipartParts,
-  key: Key,
-  length: () => number,
+  { key, mark, length }: Sent,
   signal: AbortSignal,
 ): Promise<void> {
   const started = Date.now();
@@ -129,8 +140,9 @@ async function complete(
   }
   const info = await parts.head(key, signal);
   const ours = gone === undefined || (info?.modified.getTime() ?? 0) > started - CLOCK_MS;
+  const wrong = info === undefined || info.upload === mark ? notKept : replaced;
   if (info?.size !== length() || !ours) {
-    throw gone ?? notKept(`"${key}" has ${info?.size ?? 'no'} bytes there, and ${length()} were sent.`);
+    throw gone ?? wrong(`"${key}" has ${info?.size ?? 'no'} bytes there, and ${length()} were sent.`);
   }
   // AWS has compared the CRC32 of the whole.
   if (isAws(parts.settings)) return;
@@ -139,7 +151,7 @@ async function complete(
   if (await isKept(joined, parts.etagHabit, () => parts.get(key, { signal }))) return;
   throw (
     gone ??
-    notKept(`"${key}" was read back, and is not the ${sent.length} parts that were sent, in their order.`)
+    wrong(`"${key}" was read back, and is not the ${sent.length} parts that were sent, in their order.`)
   );
 }
 

@@ -21,6 +21,9 @@ export function objectPath(settings: S3Settings, key: string): string {
  */
 export const CHECKSUM_HEADER = 'x-amz-meta-wal-e-crc32';
 
+/** Which upload in parts an object came from: one that somebody else has put in its place is not ours to remove. */
+export const UPLOAD_METADATA = 'wal-e-upload';
+
 export function checksumOf(chunks: readonly Uint8Array[]): string {
   return checksumText(chunks.reduce((crc, chunk) => crc32(chunk, crc), 0));
 }
@@ -45,9 +48,11 @@ export function objectHeaders(
   return headers;
 }
 
-/** With the ETag as the store gives it; empty when it gives none. */
 export interface S3ObjectInfo extends ObjectInfo {
+  /** As the store gives it; empty when it gives none. */
   readonly etag: string;
+  /** See `UPLOAD_METADATA`. */
+  readonly upload: string | undefined;
 }
 
 /** Of an answer to GET or HEAD; `size` is the whole object's. */
@@ -64,7 +69,8 @@ export function objectInfo(key: Key, headers: Readonly<Record<string, string>>):
       transient: false,
     });
   }
-  const info = { key, size, modified, etag: headers.etag ?? '' };
+  const upload = headers[`x-amz-meta-${UPLOAD_METADATA}`];
+  const info = { key, size, modified, etag: headers.etag ?? '', upload };
   // "null": versioning was off when it was stored.
   const version = headers['x-amz-version-id'] ?? 'null';
   return version === 'null' ? info : { ...info, keepsVersions: true };

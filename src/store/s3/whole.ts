@@ -106,3 +106,13 @@ export function notKept(detail: string): S3Error {
     transient: true,
   });
 }
+
+/** `detail` as above; what is there came from another upload, and stays. */
+export function replaced(detail: string): S3Error {
+  return new S3Error('another object has taken the place of what was sent', {
+    // As of a store that looks when an upload is completed.
+    status: 412,
+    detail,
+    transient: true,
+  });
+}

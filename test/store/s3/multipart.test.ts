@@ -102,6 +102,43 @@ describe('a stream', () => {
   });
 });
 
+/** As of a second process, which PostgreSQL starts when it has lost sight of the first: encrypted, no two are alike. */
+describe('an object that another upload has put in the place of ours', () => {
+  const others = { size: [17 * MIB, 'another size'], same: [9 * MIB, 'our size'] } as const;
+  const replacedBy = (bytes: number) => {
+    server.habits = CEPH;
+    server.intercept = ({ method, key }) => {
+      const object = server.bucket.get(key);
+      if (method === 'HEAD' && object !== undefined) {
+        const body = [Buffer.alloc(bytes, 99)];
+        const headers = { 'x-amz-meta-wal-e-upload': 'another' };
+        server.bucket.set(key, { ...object, body, size: bytes, etag: `${'0'.repeat(32)}-2`, headers });
+      }
+      return undefined;
+    };
+  };
+
+  it.each(Object.values(others))(
+    'is there and stays, for whoever wanted to create one: %d bytes, %s',
+    async (bytes) => {
+      replacedBy(bytes);
+      expect(await store.put(KEY, source(9).bytes, { ...replace, createOnly: true })).toBe('exists');
+      expect(server.bucket.get(`some/prefix/${KEY}`)?.size).toBe(bytes);
+    },
+  );
+
+  it.each(Object.values(others))(
+    'is an error for whoever wanted to replace it, and stays: %d bytes, %s',
+    async (bytes) => {
+      replacedBy(bytes);
+      await expect(store.put(KEY, source(9).bytes, replace)).rejects.toThrow(
+        'another object has taken the place of what was sent',
+      );
+      expect(server.bucket.get(`some/prefix/${KEY}`)?.size).toBe(bytes);
+    },
+  );
+});
+
 /** Amazon compares the CRC32 of the whole; others are told by their ETags. */
 describe('what the store has put together of the parts', () => {
   const swapped: Habits['join'] = ([a, b, ...rest]) => [b, a, ...rest].filter((part) => part !== undefined);
