@@ -56,6 +56,12 @@ async function withLabelTime<Backup extends BackupHead>(
   return finished === undefined ? entry : { ...entry, finished, source: 'label' };
 }
 
+/** The label gives the lie to the date of the sentinel object: the archive was copied. */
+export function hasWrongDate({ backup, finished, source }: AnyDated): boolean {
+  if (source !== 'label' || backup.sentinel === undefined) return false;
+  return Math.abs(backup.sentinel.modified.getTime() - finished.getTime()) > CLOCK_TOLERANCE_MS;
+}
+
 /** The newest complete backup, of those finished by `until` when it is given. */
 export function newestBackup<Backup extends BackupHead>(
   dated: readonly DatedBackup<Backup>[],

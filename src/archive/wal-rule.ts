@@ -20,6 +20,8 @@ export interface WalLimits {
   readonly severalSystems: boolean;
   /** A segment archived after this time may come from a server that runs on a timeline no kept backup leads to. */
   readonly liveSince: Date;
+  /** What was archived after this is not behind anything, whatever its number. */
+  readonly spareSince?: Date | undefined;
 }
 
 /**
@@ -63,6 +65,7 @@ export class WalRule {
       return this.#limits.severalSystems && isOlder ? 'replaced' : 'needed';
     }
     if (this.#limits.below !== undefined && index >= this.#limits.below) return 'beside';
+    if (this.#limits.spareSince !== undefined && archived > this.#limits.spareSince) return 'beside';
     if (index < view.behindBelow) return 'behind';
     return index < this.#lowestPin && this.#pins.length > 0 && archived < this.#limits.liveSince
       ? 'behind'

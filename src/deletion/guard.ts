@@ -1,5 +1,5 @@
 /** The refusals of delete: what it does not guess, and what no plan of it may do. */
-import { CLOCK_TOLERANCE_MS, type Contradiction, contradiction } from '../archive/chronology.ts';
+import { type Contradiction, contradiction, hasWrongDate } from '../archive/chronology.ts';
 import { isMisnamed } from '../archive/misnamed.ts';
 import {
   positionIn,
@@ -23,15 +23,10 @@ export function refuseContradiction({ dated, tree }: Findings, segmentBytes: num
   if (found !== undefined) throw contradictionError(found);
 }
 
-/** Where labels give the lie to dates of objects, these are not to be believed; of a misnamed backup nothing else tells. */
+/** Where dates of objects are not to be believed nothing tells when a misnamed backup was finished. */
 function undatedBackup(dated: Findings['dated']): SurveyedBackup | undefined {
   if (!dated.some(hasWrongDate)) return undefined;
   return dated.find(({ backup }) => isMisnamed(backup))?.backup;
-}
-
-function hasWrongDate({ backup, finished, source }: Findings['dated'][number]): boolean {
-  if (source !== 'label' || backup.sentinel === undefined) return false;
-  return Math.abs(backup.sentinel.modified.getTime() - finished.getTime()) > CLOCK_TOLERANCE_MS;
 }
 
 function undatedError({ name }: SurveyedBackup): UserError {

@@ -14,6 +14,7 @@ import type { Call, Leftover, Store } from '../store/store.ts';
 import type { Findings } from './findings.ts';
 import { startSegments } from './findings.ts';
 import { backupOf, type Incomplete, startsBeingWritten } from './incomplete.ts';
+import { newcomerSince } from './newcomer.ts';
 import type { WalSelection } from './wal-selection.ts';
 import { learn, tallyWal, type WalTally } from './wal-tally.ts';
 
@@ -34,6 +35,8 @@ export interface Plan {
   readonly segmentSize: SegmentSize;
   readonly selection: WalSelection;
   readonly tally: WalTally;
+  /** WAL behind what is kept stays all the same if it was archived after this: another server's. */
+  readonly spareSince: Date | undefined;
   /** Date of the newest object that the plan knows, as the store tells the time. What is newer is not touched. */
   readonly newestSeen: Date;
 }
@@ -55,9 +58,20 @@ export async function planDeletion(
   const { before, after, removed } = plan.tally;
   const named = size.source === 'assumed' ? sizeFromNames(before) : undefined;
   const fitting = comparableSize(named ?? size, backups, Math.max(after.largestInLog, removed.largestInLog));
-  return fitting.bytes === size.bytes
-    ? { ...plan, segmentSize: fitting }
-    : planWith(store, goal, findings, fitting, options);
+  const fitted =
+    fitting.bytes === size.bytes
+      ? { ...plan, segmentSize: fitting }
+      : await planWith(store, goal, findings, fitting, options);
+  const spareSince = await newcomerSince(store, fitted, options);
+  return spareSince === undefined
+    ? fitted
+    : planWith(store, goal, findings, fitting, { ...options, spareSince });
+}
+
+interface PlanOptions extends Call {
+  readonly now: Date;
+  /** WAL that was archived after this is another server's, of which nothing is known yet. */
+  readonly spareSince?: Date;
 }
 
 /** Names that no segment size has room for say nothing. */
@@ -71,7 +85,7 @@ async function planWith(
   goal: Goal,
   findings: Findings,
   segmentSize: SegmentSize,
-  options: Call & { readonly now: Date },
+  options: PlanOptions,
 ): Promise<Plan> {
   const history: History = { tree: findings.tree, segmentBytes: segmentSize.bytes };
   const verdicts = verdictsOf(goal, findings, history, options.now);
@@ -80,6 +94,7 @@ async function planWith(
     below: goal.kind === 'everything' || findings.dated.length > 0 ? limitOf(goal, history) : 0,
     severalSystems: findings.systems.length > 1,
     liveSince: findings.youngSince,
+    spareSince: options.spareSince,
   });
   const everything = goal.kind !== 'everything' ? 'no' : pins.length === 0 ? 'all' : 'but-needed';
   const selection: WalSelection = { rule, segmentBytes: segmentSize.bytes, everything };
@@ -101,6 +116,7 @@ async function planWith(
     segmentSize,
     selection,
     tally,
+    spareSince: options.spareSince,
     newestSeen: new Date(dates.reduce((newest, date) => Math.max(newest, date), tally.newest)),
   };
 }

@@ -26,7 +26,7 @@ export function formatReport(report: Report): string {
   ];
   if (wal.unreachableObjects > 0)
     lines.push(
-      `Left alone: ${formatCount(wal.unreachableObjects, 'WAL file')} on timelines that no kept backup leads to\n`,
+      `Left alone: ${formatCount(wal.unreachableObjects, 'WAL file')} that no kept backup leads to\n`,
     );
   lines.push(...unknownLines(report), totalLine(report));
   return lines.join('');

@@ -43,7 +43,7 @@ export interface Report {
     readonly deleted: readonly ReportedWal[];
     readonly deletedObjects: number;
     readonly deletedBytes: number;
-    /** On timelines that no kept backup leads to. */
+    /** On timelines that no kept backup leads to, or of another server that has no backup yet. */
     readonly unreachableObjects: number;
   };
   readonly leftovers: number;

@@ -54,7 +54,12 @@ function whatIsOdd(key: string): string {
   return pattern === undefined ? 'to be at an unexpected depth' : `not to match the ${pattern} pattern`;
 }
 
-function sayDoubts({ findings, incomplete, goal }: Plan, log: Log): void {
+function sayDoubts({ findings, incomplete, goal, spareSince }: Plan, log: Log): void {
+  if (spareSince !== undefined)
+    log.warning('keeping WAL that another server archives under this prefix', {
+      detail: `Its numbers lie below what is kept, but it was archived after ${spareSince.toISOString()}.`,
+      hint: 'Take a backup of that server, and give each server a prefix of its own.',
+    });
   for (const error of findings.unreadable)
     log.warning('a timeline history cannot be read, so more WAL is kept', {
       detail: error.detail ?? error.message,

@@ -25,6 +25,8 @@ export interface WalTally {
   readonly foreign: ForeignObjects;
   /** The last key that goes. */
   readonly lastRemoved: Key | undefined;
+  /** Of the segments that go the one that was archived last. */
+  readonly newestRemoved: ObjectInfo | undefined;
   /** Date of the newest object seen, ms; 0 when there is none. */
   readonly newest: number;
 }
@@ -48,6 +50,7 @@ export async function tallyWal(
     beside: { objects: 0, bytes: 0 },
     foreign: new ForeignCount(),
     lastRemoved: undefined,
+    newestRemoved: undefined,
     newest: 0,
   };
   for await (const page of store.list(WAL_PREFIX, call))
@@ -63,6 +66,7 @@ export async function tallyWal(
 interface Counting extends WalTally {
   readonly foreign: ForeignCount;
   lastRemoved: Key | undefined;
+  newestRemoved: ObjectInfo | undefined;
   newest: number;
 }
 
@@ -77,6 +81,9 @@ function count(tally: Counting, fate: WalFate, object: ObjectInfo): void {
   if (fate.kind === 'segment') {
     if (!fate.replaced) tally.before.add(fate.name);
     (fate.remove ? tally.removed : tally.after).add(fate.name);
+    const { newestRemoved } = tally;
+    if (fate.remove && (newestRemoved === undefined || object.modified > newestRemoved.modified))
+      tally.newestRemoved = object;
   }
   const amounts = [fate.remove ? tally.remove : tally.keep];
   if (fate.beside && !fate.remove) amounts.push(tally.beside);

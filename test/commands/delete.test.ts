@@ -488,7 +488,7 @@ describe('timelines', () => {
     const { out } = await deleteIn(archive.store, retain(1));
     expect(archive.segments(2)).toEqual([]);
     expect(archive.segments(3)).toEqual(range(6, 9));
-    expect(out).toContain('Left alone: 4 WAL files on timelines that no kept backup leads to');
+    expect(out).toContain('Left alone: 4 WAL files that no kept backup leads to');
   });
 
   it('lie behind a backup whose own history is missing, however new their WAL is', async () => {
@@ -668,6 +668,46 @@ describe('two systems under one prefix', () => {
     archive.wal(1, 2, 12, NOW - 10 * DAY);
     return archive;
   };
+
+  it.each([
+    ['backups that state their system', '7000000000000000001', '7000000000000000002', []],
+    ['backups of the original, by their WAL', undefined, '7000000000000000002', []],
+    ['the same system that was copied', '7000000000000000001', '7000000000000000001', range(5, 9)],
+    ['the same system, by its WAL', undefined, '7000000000000000001', range(5, 9)],
+  ])('the second without a backup yet, beside %s: its WAL stays while it is young', async (...given) => {
+    const [, system, other, gone] = given;
+    const archive = new Archive();
+    const sketch = system === undefined ? {} : { system };
+    for (const start of [100, 110]) archive.backup({ start, at: NOW - (112 - start) * DAY, ...sketch });
+    archive.wal(1, 95, 120, NOW - 13 * DAY);
+    const segment = (index: number, systemIdentifier: string, at: number) => {
+      const head = segmentHead(segmentAt(1, index), SEGMENT_BYTES, {
+        systemIdentifier: BigInt(systemIdentifier),
+      });
+      archive.store.set(walKey(segmentAt(1, index)), new Date(at), { bytes: lzop(head) });
+    };
+    segment(110, '7000000000000000001', NOW - 2 * DAY);
+    archive.wal(1, 2, 4, NOW - 8 * DAY);
+    for (const index of range(5, 9)) segment(index, other, NOW - HOUR);
+    const { records } = await deleteIn(archive.store, retain(1));
+    expect(archive.segments()).toEqual([
+      ...range(5, 9).filter((index) => !gone.includes(index)),
+      ...range(110, 120),
+    ]);
+    const told = records.some(({ message }) => message.startsWith('keeping WAL that another server'));
+    expect(told).toBe(gone.length === 0);
+    await deleteIn(archive.store, { ...retain(1), orphansOlderThan: '0' });
+    expect(archive.segments()).toEqual(range(110, 120));
+  });
+
+  it('of which the second shows neither a backup nor what it is: dates that contradict the numbers tell', async () => {
+    const archive = new Archive();
+    for (const start of [100, 110]) archive.backup({ start, system: '71', at: NOW - (112 - start) * DAY });
+    archive.wal(1, 95, 120, NOW - 13 * DAY);
+    archive.wal(1, 5, 9, NOW - HOUR);
+    await deleteIn(archive.store, retain(1));
+    expect(archive.segments()).toEqual([...range(5, 9), ...range(110, 120)]);
+  });
 
   it('of which only the original has backups, which state none: refused when numbers start again, and why', async () => {
     const archive = new Archive();
