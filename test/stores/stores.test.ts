@@ -114,6 +114,22 @@ for (const name of ['radosgw', 'swift'] as const) {
       await proxy.close();
     });
 
+    it('says of an object in parts which upload it came from: our own is removed when it is not what was sent', async () => {
+      const endpoint = (environment.WALE_S3_ENDPOINT ?? '').replace('+path', '');
+      const proxy = await createFaultProxy(endpoint, ({ method }) =>
+        method === 'HEAD' ? { kind: 'header', name: 'content-length', value: '17' } : undefined,
+      );
+      const store = open({ WALE_S3_ENDPOINT: proxy.url });
+      const body = streamOf(seededBytes(9 * 1024 * 1024, 5));
+      await expect(store.put(walKey('a'), body, { ...createOnly, createOnly: false })).rejects.toThrow(
+        'the store has not kept what was sent',
+      );
+      proxy.plan = () => undefined;
+      expect(await store.head(walKey('a'), call)).toBeUndefined();
+      await store.close();
+      await proxy.close();
+    });
+
     it('gives an object once to several who put it one after the other', async () => {
       const store = open();
       const results = [];
