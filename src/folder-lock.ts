@@ -15,7 +15,7 @@ export interface FolderLock {
 
 /** `work` tells kinds of work apart. The folder must be there, by whatever name. undefined when another process has the lock. */
 export async function lockFolder(work: string, folder: string): Promise<FolderLock | undefined> {
-  const { dev, ino } = await stat(folder);
+  const { dev, ino } = await stat(folder, { bigint: true });
   const name = `wal-e-${work}-${dev}-${ino}`;
   const address = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name);
   let server = await listen(address);

@@ -4,6 +4,7 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FolderLock, lockFolder } from '../src/folder-lock.ts';
+import { canMount, mountLargeInodes } from './harness/mount.ts';
 import { poll } from './harness/poll.ts';
 import { createScratch } from './harness/scratch.ts';
 
@@ -39,4 +40,16 @@ describe('the lock of a folder', () => {
     const lock = await poll('the lock', () => lockFolder('backup-push', data));
     await lock.release();
   });
+
+  it.runIf(canMount())(
+    'is of that folder alone, however large the numbers of inodes are',
+    async ({ skip }) => {
+      const folder = mountLargeInodes(['one', 'other']);
+      if (folder === undefined) return skip('this machine has no inodes with such numbers');
+      const locks = await Promise.all(
+        ['one', 'other'].map((name) => held('backup-fetch', join(folder, name))),
+      );
+      await Promise.all(locks.map((lock) => lock.release()));
+    },
+  );
 });

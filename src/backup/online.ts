@@ -95,7 +95,7 @@ async function isSameFolder(one: string, other: string): Promise<boolean> {
 
 async function identity(path: string): Promise<string | undefined> {
   try {
-    const { dev, ino } = await stat(await realpath(path));
+    const { dev, ino } = await stat(await realpath(path), { bigint: true });
     return `${dev}:${ino}`;
   } catch {
     return undefined;

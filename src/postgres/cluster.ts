@@ -5,7 +5,7 @@
  *
  * Names are byte strings: each character is one byte (latin1), since a file's name need not be UTF-8.
  */
-import { type Dir, promises as fs, type Stats } from 'node:fs';
+import { type Dir, promises as fs, type PathLike, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { isEmptied, isLeftOut } from './cluster-contents.ts';
 import { isDatabaseFolder, relationFile } from './relation-file.ts';
@@ -48,10 +48,10 @@ const BATCH = 256;
 export async function* walkCluster(walk: ClusterWalk): AsyncGenerator<readonly ClusterEntry[]> {
   const root = byteString(walk.dataDirectory);
   const stat = await fs.stat(bytes(root));
-  const mounted = await Promise.all(walk.tablespaces.map(({ location }) => present(fs.stat(location))));
-  const spaces = new Set(mounted.flatMap((found) => (found === undefined ? [] : identity(found))));
+  const mounted = await Promise.all(walk.tablespaces.map(({ location }) => present(identity(location))));
+  const spaces = new Set(mounted.flatMap((found) => found ?? []));
   yield [entry('', root, stat)];
-  yield* contents({ name: '', path: root, chain: [identity(stat)] }, { ...walk, spaces });
+  yield* contents({ name: '', path: root, chain: [await identity(bytes(root))] }, { ...walk, spaces });
 }
 
 interface Walk extends ClusterWalk {
@@ -122,19 +122,21 @@ async function look(folder: Folder, base: string, walk: Walk): Promise<Found | u
   if (stat === undefined) return void walk.odd({ kind: 'dangling link', name: textOf(name) });
   if (stat.isFile()) return { entry: entry(name, path, stat) };
   if (!stat.isDirectory()) return void walk.odd({ kind: 'special file', name: textOf(name) });
+  const self = await present(identity(bytes(path)));
+  if (self === undefined) return undefined;
   // A tablespace inside of the data directory comes by its link; readers refuse an archive that holds a file twice.
-  if (!link.isSymbolicLink() && walk.spaces.has(identity(stat))) return undefined;
-  const next = { name, path, chain: [...folder.chain, identity(stat)] };
+  if (!link.isSymbolicLink() && walk.spaces.has(self)) return undefined;
+  const next = { name, path, chain: [...folder.chain, self] };
   // Readers make the links of tablespaces before they unpack; a member for a folder in the link's place would clash.
   if (link.isSymbolicLink() && tablespaceOf(walk.tablespaces, name) !== undefined) return { folder: next };
   // Created since the backup began: WAL makes it anew, and cannot where a folder lies in the link's place.
   if (link.isSymbolicLink() && isTablespaceLink(name)) return undefined;
-  if (link.isSymbolicLink() && !isEmptied(name)) followed(folder, name, stat, walk);
+  if (link.isSymbolicLink() && !isEmptied(name)) followed(folder, name, self, walk);
   return { entry: entry(name, path, stat), folder: next };
 }
 
-function followed(folder: Folder, name: string, stat: Stats, walk: ClusterWalk): void {
-  if (folder.chain.includes(identity(stat))) {
+function followed(folder: Folder, name: string, self: string, walk: ClusterWalk): void {
+  if (folder.chain.includes(self)) {
     throw new UserError('a symbolic link in the data directory leads back to a folder above it', {
       detail: `The link is "${textOf(name)}".`,
       hint: 'Remove the link: PostgreSQL made no such thing.',
@@ -188,7 +190,9 @@ function entry(name: string, path: string, stat: Stats): ClusterEntry {
   return { kind, name, path, mode: mode & 0o7777, uid, gid, mtimeMs, size: kind === 'file' ? stat.size : 0 };
 }
 
-function identity({ dev, ino }: Stats): string {
+/** Of a folder, also through a link. Numbers of inodes may have 64 bits: rounded, neighbours would be the same. */
+async function identity(path: PathLike): Promise<string> {
+  const { dev, ino } = await fs.stat(path, { bigint: true });
   return `${dev}:${ino}`;
 }
 

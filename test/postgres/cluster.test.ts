@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type ClusterEntry, type ClusterWalk, type Oddity, walkCluster } from '../../src/postgres/cluster.ts';
 import { readTablespaces } from '../../src/postgres/tablespaces.ts';
 import { versionOfServer } from '../../src/postgres/version.ts';
+import { canMount, mountLargeInodes } from '../harness/mount.ts';
 import { createScratch } from '../harness/scratch.ts';
 
 const VERSION = versionOfServer(180004);
@@ -315,5 +316,19 @@ describe('a walk through a cluster', () => {
     controller.abort(new Error('enough'));
     make('base/1/112');
     await expect(names({ signal: controller.signal })).rejects.toThrow('enough');
+  });
+});
+
+describe('a cluster on a file system with inodes of 64 bits', () => {
+  it.runIf(canMount())('is taken with all its folders and tablespaces', async ({ skip }) => {
+    const folder = mountLargeInodes(['data', 'data/pg_tblspc', 'data/base', 'space']);
+    if (folder === undefined) return skip('this machine has no inodes with such numbers');
+    root = join(folder, 'data');
+    make('base/1', 'PG_VERSION');
+    mkdirSync(join(folder, 'space', TABLESPACE_FOLDER));
+    symlinkSync(join(folder, 'space'), join(root, 'pg_tblspc', '16384'));
+    const space = `pg_tblspc/16384/${TABLESPACE_FOLDER}/`;
+    expect(await names()).toEqual(['/', 'PG_VERSION', 'base/', 'base/1', 'pg_tblspc/', space]);
+    expect(odd).toEqual([]);
   });
 });
