@@ -1,4 +1,5 @@
 /** The folders that one restore writes to, and no other one of this machine meanwhile. */
+import { realpath } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
 import { type FolderLock, lockFolder } from '../folder-lock.ts';
 import type { Log } from '../log.ts';
@@ -6,6 +7,8 @@ import type { Log } from '../log.ts';
 export class RestoreLocks {
   readonly #log: Log;
   readonly #held: FolderLock[] = [];
+  /** Without symbolic links. */
+  readonly #taken = new Set<string>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -13,9 +16,12 @@ export class RestoreLocks {
 
   /** Throws UserError when another restore has it. `who` says more of that one, if anybody knows. */
   async take(folder: string, who: () => Promise<string> = async () => 'Another process'): Promise<void> {
+    let real = folder;
     let lock: FolderLock | undefined;
     try {
-      lock = await lockFolder('backup-fetch', folder);
+      real = await realpath(folder);
+      if (this.#taken.has(real)) return;
+      lock = await lockFolder('backup-fetch', real);
     } catch (error) {
       // A confined process may be allowed no sockets: better a restore whose marker alone keeps others away than none.
       this.#log.warning('could not lock a directory of the restore', {
@@ -26,9 +32,11 @@ export class RestoreLocks {
     }
     if (lock === undefined) throw busy(`${await who()} restores into "${folder}".`);
     this.#held.push(lock);
+    this.#taken.add(real);
   }
 
   async release(): Promise<void> {
+    this.#taken.clear();
     await Promise.all(this.#held.splice(0).map((lock) => lock.release()));
   }
 }
