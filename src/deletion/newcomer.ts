@@ -11,6 +11,7 @@ import type { SurveyedBackup } from '../archive/survey.ts';
 import { UserError } from '../errors.ts';
 import { readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { Call, Store } from '../store/store.ts';
+import { backupOf } from './incomplete.ts';
 import type { Plan } from './plan.ts';
 
 /** What was archived after this may be needed by a backup that nobody sees yet; undefined when there is no such WAL. */
@@ -19,17 +20,30 @@ export async function newcomerSince(store: Store, plan: Plan, call: Call): Promi
   const kept = plan.verdicts.filter(({ keep }) => keep).map(({ dated }) => dated.backup);
   const newest = kept.at(-1);
   if (newestRemoved === undefined || newest === undefined) return undefined;
-  const stored = kept.reduce((last, { sentinel }) => Math.max(last, sentinel?.modified.getTime() ?? 0), 0);
   const archived = newestRemoved.modified.getTime();
+  const stored = newestKept(plan, kept);
   const since = Math.max(stored, plan.findings.youngSince.getTime());
   if (archived <= since) return undefined;
   const system = await systemIn(newestRemoved.key, store, call);
   if (system === undefined) return undefined;
   const known = await systemsOf(kept, newest, store, call);
   const isKnown = typeof system === 'string' && known.size > 0;
-  // Where nothing tells but dates, and these are to be believed.
-  const isLater = archived > stored + CLOCK_TOLERANCE_MS && !plan.findings.dated.some(hasWrongDate);
-  return (isKnown ? !known.has(system) : isLater) ? new Date(since) : undefined;
+  const isNewcomer = isKnown ? !known.has(system) : archived > stored + CLOCK_TOLERANCE_MS && hasDates(plan);
+  return isNewcomer ? new Date(since) : undefined;
+}
+
+/** When the last of the backups that stay was stored, or began to be, ms. */
+function newestKept({ incomplete, findings }: Plan, kept: readonly SurveyedBackup[]): number {
+  const young = incomplete.filter(({ state }) => state === 'young').map(({ backup }) => backup.newest);
+  const complete = kept.map(({ sentinel }) => sentinel?.modified);
+  const uploads = findings.leftovers.filter((upload) => backupOf(upload).length > 0);
+  const dates = [...young, ...complete, ...uploads.map(({ started }) => started)];
+  return dates.reduce((last, date) => Math.max(last, date?.getTime() ?? 0), 0);
+}
+
+/** Of all that stays, and the dates are to be believed. */
+function hasDates({ findings: { dated, survey } }: Plan): boolean {
+  return survey.foreignStarts.length === 0 && !dated.some(hasWrongDate);
 }
 
 /** The original's backups do not state it; their WAL does. */

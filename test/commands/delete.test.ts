@@ -689,6 +689,7 @@ describe('two systems under one prefix', () => {
     segment(110, '7000000000000000001', NOW - 2 * DAY);
     archive.wal(1, 2, 4, NOW - 8 * DAY);
     for (const index of range(5, 9)) segment(index, other, NOW - HOUR);
+    archive.store.uploads.push({ key: walKey(segmentAt(1, 10)), started: new Date(NOW), id: 'begun' });
     const { records } = await deleteIn(archive.store, retain(1));
     expect(archive.segments()).toEqual([
       ...range(5, 9).filter((index) => !gone.includes(index)),
