@@ -117,7 +117,8 @@ function open(path: string): number {
 function pathError(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
   if (error.code !== 'ENOENT') {
-    return new UserError('could not read a file for wal-push', { detail: error.message, cause: error });
+    const detail = `"${path}": ${error.message}`;
+    return new UserError('could not read a file for wal-push', { detail, cause: error });
   }
   return new UserError('could not find file for wal-push', {
     detail: `The operating system reported: No such file or directory '${path}'`,

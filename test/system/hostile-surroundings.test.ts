@@ -20,6 +20,7 @@ import { canMount, mountSmall } from '../harness/mount.ts';
 import { PROGRAM, runProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
+import { failingCalls, orSkip } from '../harness/system-faults.ts';
 
 const MB = 1024 * 1024;
 const NAME = '000000010000000000000001';
@@ -173,6 +174,24 @@ describe('under a hard limit', () => {
       execFileSync('rm', ['-rf', archive]);
       const pushing = shell(`${limit}; ${pushLine()}`);
       expect(existsSync(object())).toBe(pushing.status === 0);
+    },
+  );
+});
+
+describe('a disk that gives an I/O error', () => {
+  it.for([1, 3])(
+    'at reading %d of a segment: wal-push names the file, and leaves nothing',
+    async (when, { skip }) => {
+      const path = join(dataDirectory, 'pg_wal', NAME);
+      const wrapper = orSkip(failingCalls('read', `error=EIO:when=${when}`, path), skip, 'strace');
+      const { status, stderr } = await runProgram(['wal-push', path], {
+        environment: environment(),
+        wrapper,
+      });
+      expect(status, stderr).toBe(1);
+      expect(stderr).toContain('could not read a file for wal-push');
+      expect(stderr).toContain(`"${path}": EIO`);
+      expect(readdirSync(join(archive, 'wal_005'))).toEqual([]);
     },
   );
 });
