@@ -126,10 +126,14 @@ describe('counting', () => {
     'that the store refuses is no failure, one that cannot be asked is: %s',
     async (unavailable) => {
       const store = Object.assign(new MemoryStore(), {
-        // biome-ignore lint/correctness/useYield: it fails before
-        async *list(): AsyncGenerator<readonly ObjectInfo[]> {
-          throw new StoreError('refused', { detail: 'by policy', transient: false, unavailable });
-        },
+        list: (): AsyncIterable<readonly ObjectInfo[]> => ({
+          [Symbol.asyncIterator]: () => ({
+            next: () =>
+              Promise.reject(
+                new StoreError('refused', { detail: 'by policy', transient: false, unavailable }),
+              ),
+          }),
+        }),
       });
       if (unavailable) await expect(countBeside(store, call)).rejects.toThrow('refused');
       else

@@ -28,10 +28,15 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-function put(key: string, text = 'x', ageDays = 30, headers: Record<string, string> = {}): void {
+function put(key: string, text?: string, ageDays?: number, headers?: Record<string, string>): void {
+  putAt(PREFIX + key, text, ageDays, headers);
+}
+
+/** `path`: in the bucket. */
+function putAt(path: string, text = 'x', ageDays = 30, headers: Record<string, string> = {}): void {
   const body = [Buffer.from(text)];
   const modified = new Date(Date.now() - ageDays * DAY);
-  server.bucket.set(PREFIX + key, {
+  server.bucket.set(path, {
     body,
     size: text.length,
     etag: md5(body),
@@ -138,14 +143,7 @@ describe('delete on S3', () => {
     const beside = Array.from({ length: 1500 }, (_, i) => `other/${i}`);
     for (const key of [...beside, 'z', 'wal_004/x', 'cluster/basebackups_005/x']) put(key);
     for (let index = 1; index <= 2500; index += 1) put(`cluster/wal_005/${index}`);
-    server.bucket.set('some/prefixed/x', {
-      body: [],
-      size: 0,
-      etag: '',
-      modified: new Date(0),
-      contentType: 'x',
-      headers: {},
-    });
+    putAt('some/prefixed/x');
     const table = await run('--terse', 'delete', 'retain', '2');
     expect(table.stdout).toContain(
       'Left alone: 1501 objects that WAL-E does not know, 1501 of them beside its two trees\n' +
@@ -336,14 +334,7 @@ describe('delete on S3', () => {
       put(`wal_005/${key}`);
       put(`basebackups_005/${key}`);
     }
-    server.bucket.set('some/prefixed/wal_005/x', {
-      body: [],
-      size: 0,
-      etag: '',
-      modified: new Date(0),
-      contentType: 'x',
-      headers: {},
-    });
+    putAt('some/prefixed/wal_005/x');
     const { status, stderr } = await run('--terse', 'delete', '--confirm', '--json', 'everything');
     expect(status, stderr).toBe(0);
     expect(server.bucket.keys()).toEqual(['some/prefixed/wal_005/x']);
