@@ -60,11 +60,6 @@ test('every variable of wal-e is in the reference', () => {
 /** What there is to say of these is on the pages of others. */
 const WITHOUT_PAGE = ['completion', 'version', 'wal-prefetch'];
 
-test('every other command has a page', () => {
-  const pages = Object.keys(commands).filter((name) => existsSync(join(root, `docs/${name}.md`)));
-  expect(pages.concat(WITHOUT_PAGE).sort()).toEqual(Object.keys(commands).sort());
-});
-
 describe.each(Object.entries(commands))('wal-e %s', (name, command) => {
   const page = `docs/${name}.md`;
 
@@ -141,7 +136,7 @@ test("the manual's examples are such as the program takes", () => {
 
 test('every command that an operator types has a page', () => {
   const without = Object.keys(commands).filter((name) => !existsSync(join(root, `docs/${name}.md`)));
-  expect(without.sort()).toEqual(['completion', 'version', 'wal-prefetch']);
+  expect(without.sort()).toEqual(WITHOUT_PAGE);
 });
 
 test("messages in the troubleshooting tables are the program's", () => {
