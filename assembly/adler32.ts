@@ -3,8 +3,9 @@
  * multiplied once for many rows, and what a row weighs is the sum of all sums up to it.
  */
 const MODULUS: u32 = 65521;
-/** The most steps of 32 bytes after which sums of bytes still fit the signed 16 bits of a lane. */
+/** The most steps of 32 bytes after which the sum of two bytes of each still fits the signed 16 bits of a lane. */
 const STEPS: usize = 64;
+const FIRSTS: v128 = i16x8.splat(0xff);
 
 /** Adler-32 of `length` bytes at `address`. */
 export function adler32(address: usize, length: usize): u32 {
@@ -13,34 +14,29 @@ export function adler32(address: usize, length: usize): u32 {
   while (length >= 32) {
     const steps = min(length >> 5, STEPS);
     const stop = address + (steps << 5);
-    let first = i16x8.splat(0);
-    let second = i16x8.splat(0);
-    let third = i16x8.splat(0);
-    let fourth = i16x8.splat(0);
-    let sums = i16x8.splat(0);
+    // Sums of pairs of bytes, and of each pair's first.
+    let left = i16x8.splat(0);
+    let right = i16x8.splat(0);
+    let firsts = i16x8.splat(0);
     let earlier = i32x4.splat(0);
     high += low * <u32>(steps << 5);
     for (; address < stop; address += 32) {
-      const left = v128.load(address);
-      const right = v128.load(address, 16);
-      earlier = i32x4.add(earlier, i32x4.extadd_pairwise_i16x8_u(sums));
-      first = i16x8.add(first, i16x8.extend_low_i8x16_u(left));
-      second = i16x8.add(second, i16x8.extend_high_i8x16_u(left));
-      third = i16x8.add(third, i16x8.extend_low_i8x16_u(right));
-      fourth = i16x8.add(fourth, i16x8.extend_high_i8x16_u(right));
-      sums = i16x8.add(i16x8.add(first, second), i16x8.add(third, fourth));
+      const one = v128.load(address);
+      const other = v128.load(address, 16);
+      earlier = i32x4.add(earlier, i32x4.add(halves(left), halves(right)));
+      left = i16x8.add(left, i16x8.extadd_pairwise_i8x16_u(one));
+      right = i16x8.add(right, i16x8.extadd_pairwise_i8x16_u(other));
+      firsts = i16x8.add(firsts, i16x8.add(v128.and(one, FIRSTS), v128.and(other, FIRSTS)));
     }
+    // A pair counts as its second byte does, its first byte once more.
     const weighted = i32x4.add(
       i32x4.add(
-        i32x4.dot_i16x8_s(first, i16x8(32, 31, 30, 29, 28, 27, 26, 25)),
-        i32x4.dot_i16x8_s(second, i16x8(24, 23, 22, 21, 20, 19, 18, 17)),
+        i32x4.dot_i16x8_s(left, i16x8(31, 29, 27, 25, 23, 21, 19, 17)),
+        i32x4.dot_i16x8_s(right, i16x8(15, 13, 11, 9, 7, 5, 3, 1)),
       ),
-      i32x4.add(
-        i32x4.dot_i16x8_s(third, i16x8(16, 15, 14, 13, 12, 11, 10, 9)),
-        i32x4.dot_i16x8_s(fourth, i16x8(8, 7, 6, 5, 4, 3, 2, 1)),
-      ),
+      halves(firsts),
     );
-    low = (low + total(i32x4.extadd_pairwise_i16x8_u(sums))) % MODULUS;
+    low = (low + total(i32x4.add(halves(left), halves(right)))) % MODULUS;
     high = (high + (total(earlier) << 5) + total(weighted)) % MODULUS;
     length -= steps << 5;
   }
@@ -49,6 +45,13 @@ export function adler32(address: usize, length: usize): u32 {
     high += low;
   }
   return ((high % MODULUS) << 16) | (low % MODULUS);
+}
+
+/** Each two lanes added. */
+// @ts-ignore: decorator
+@inline
+function halves(lanes: v128): v128 {
+  return i32x4.dot_i16x8_s(lanes, i16x8.splat(1));
 }
 
 // @ts-ignore: decorator

@@ -23,65 +23,86 @@ const SHORT_RUN: usize = 16;
 /** Every 32 literals without a match, the search takes one byte more at a step ... */
 const SKIP_SHIFT: usize = 5;
 /** ... but never more than this, or what follows incompressible data would be missed. Less than SLACK. */
-const LARGEST_STEP: usize = 128;
+const LARGEST_STEP: usize = 129;
+/** No match can begin in less than what it is looked for behind, its own bytes, and the eight that are compared first. */
+const SHORTEST_BLOCK: usize = 16;
+/** The four bytes that were looked up and the eight behind them. */
+const COMPARED: usize = SHORTEST_MATCH + 8;
+const ALL_EQUAL: i32 = 0xffff;
 
 /**
  * Compresses `length` bytes at PLAIN to PACKED and returns the compressed length. The result depends on nothing but
- * these bytes.
+ * these bytes, although some behind them are looked at.
  */
 export function compress(length: usize): usize {
   const end = PLAIN + length;
   let literals = PLAIN;
   let out = PACKED;
-  if (length > 2 * SHORTEST_MATCH) {
-    memory.fill(TABLE, 0, TABLE_BYTES);
-    const limit = end - SHORTEST_MATCH;
-    let here = PLAIN;
+  if (length < SHORTEST_BLOCK) return finish(out, literals, end);
+  memory.fill(TABLE, 0, TABLE_BYTES);
+  const limit = end - SHORTEST_MATCH;
+  // The first run is a kind of its own: being longer than SHORTEST_RUNS it needs no test in their way.
+  let here = PLAIN + SHORTEST_RUNS + 1;
+  while (true) {
     let word = load<u32>(here);
     let slot = slotOf(word);
+    let match: usize;
+    let difference: u64 = 0;
+    let step: usize = 1;
+    // As far as the step is right: farther on it is a larger one, or the block ends.
+    let bound = min(literals + (1 << SKIP_SHIFT) - 1, limit);
     while (true) {
-      let match: usize;
-      while (true) {
-        match = load<u32>(slot);
-        store<u32>(slot, here);
-        const next = here + 1 + min((here - literals) >> SKIP_SHIFT, LARGEST_STEP);
-        const nextWord = load<u32>(next);
-        const nextSlot = slotOf(nextWord);
-        if (load<u32>(match) == word && here - match <= M4_DISTANCE) break;
-        if (next > limit) {
-          here = 0;
-          break;
-        }
-        here = next;
-        word = nextWord;
-        slot = nextSlot;
+      match = load<u32>(slot);
+      store<u32>(slot, here);
+      const next = here + step;
+      const nextWord = load<u32>(next);
+      const nextSlot = slotOf(nextWord);
+      if (load<u32>(match) == word) {
+        // Loading here keeps the optimiser from making both tests in every step.
+        difference = load<u64>(here, SHORTEST_MATCH) ^ load<u64>(match, SHORTEST_MATCH);
+        if (here - match <= M4_DISTANCE) break;
       }
-      if (here == 0) break;
-      const stop = matchEnd(here + SHORTEST_MATCH, match + SHORTEST_MATCH, end);
-      const run = here - literals;
-      if (run <= SHORTEST_RUNS && out != PACKED) {
-        // Most runs: no branch for any of their lengths.
-        store<u8>(out - 2, load<u8>(out - 2) | <u32>run);
-        store<u32>(out, load<u32>(literals));
-        out += run;
-      } else {
-        // Within a long run the search took large steps, and has found the match late.
-        if (run > SHORT_RUN) {
-          while (here > literals && match > PLAIN && load<u8>(here - 1) == load<u8>(match - 1)) {
-            here--;
-            match--;
-          }
-        }
-        out = putLiterals(out, literals, here - literals);
+      if (next > bound) {
+        if (next > limit) return finish(out, literals, end);
+        step = min(1 + ((next - literals) >> SKIP_SHIFT), LARGEST_STEP);
+        bound = min(literals + (step << SKIP_SHIFT) - 1, limit);
       }
-      out = putMatch(out, stop - here, here - match);
-      here = stop;
-      literals = here;
-      if (here > limit) break;
-      word = load<u32>(here);
-      slot = slotOf(word);
+      here = next;
+      word = nextWord;
+      slot = nextSlot;
     }
+    const stop = matchEnd(here, match, difference, end);
+    // A branch, not `min`: on the way to the next position that would cost each match.
+    if (stop > limit) return finishMatch(out, literals, here, match, min(stop, end), end);
+    const run = here - literals;
+    if (run <= SHORTEST_RUNS) {
+      // Most runs: no branch for any of their lengths.
+      store<u8>(out - 2, load<u8>(out - 2) | <u32>run);
+      store<u32>(out, load<u32>(literals));
+      out += run;
+    } else if (run <= SHORT_RUN && out != PACKED) {
+      store<u8>(out, <u32>run - 3);
+      v128.store(out + 1, v128.load(literals));
+      out += run + 1;
+    } else {
+      out = putLongRun(out, literals, here, match);
+      here -= earlier;
+      match -= earlier;
+    }
+    out = putMatch(out, stop - here, here - match);
+    here = stop;
+    literals = here;
   }
+  return 0;
+}
+
+/** A match that reaches the end, or nearly. */
+function finishMatch(out: usize, literals: usize, here: usize, match: usize, stop: usize, end: usize): usize {
+  out = putLongRun(out, literals, here, match);
+  return finish(putMatch(out, stop - here + earlier, here - match), stop, end);
+}
+
+function finish(out: usize, literals: usize, end: usize): usize {
   out = putLiterals(out, literals, end - literals);
   store<u32>(out, END_MARKER);
   return out + END_BYTES - PACKED;
@@ -93,28 +114,37 @@ function slotOf(word: u32): usize {
   return TABLE + <usize>(((word * 0x9e3779b1) >> (32 - TABLE_BITS)) << 2);
 }
 
-/** First address at or behind `here` where the bytes differ from those at `match`, or `end`. */
+/** First address where the bytes differ from those at `match`, `end` or a few bytes more; `difference`: of 8 behind the first 4. */
 // @ts-ignore: decorator
 @inline
-function matchEnd(here: usize, match: usize, end: usize): usize {
+function matchEnd(here: usize, match: usize, difference: u64, end: usize): usize {
   // Most matches are short; SIMD pays for the others only.
-  if (here + 8 <= end) {
-    const difference = load<u64>(here) ^ load<u64>(match);
-    if (difference != 0) return here + <usize>(ctz(difference) >> 3);
-    here += 8;
-    match += 8;
-  }
-  while (here + 16 <= end) {
-    const differing = i8x16.bitmask(i8x16.ne(v128.load(here), v128.load(match)));
-    if (differing != 0) return here + <usize>ctz(differing);
+  if (difference != 0) return here + SHORTEST_MATCH + <usize>(ctz(difference) >> 3);
+  while (here < end) {
+    const equal = i8x16.bitmask(i8x16.eq(v128.load(here, COMPARED), v128.load(match, COMPARED)));
+    if (equal != ALL_EQUAL) return here + COMPARED + <usize>ctz(~equal);
     here += 16;
     match += 16;
   }
-  while (here < end && load<u8>(here) == load<u8>(match)) {
-    here++;
-    match++;
+  return end;
+}
+
+/** By how much the last run of `putLongRun` is shorter than it was. */
+let earlier: usize = 0;
+
+/**
+ * The literals up to `here`, where a match has been found. Within a long run the search took large steps and has found it
+ * late: bytes in front of it that are equal too belong to the match. Together and apart, so that V8 compiles the rest sooner.
+ */
+function putLongRun(out: usize, literals: usize, here: usize, match: usize): usize {
+  const first = here - min(here - literals, match - PLAIN);
+  let start = here;
+  while (start > first && load<u8>(start - 1) == load<u8>(match - 1)) {
+    start--;
+    match--;
   }
-  return here;
+  earlier = here - start;
+  return putLiterals(out, literals, start - literals);
 }
 
 function putLiterals(out: usize, from: usize, length: usize): usize {
@@ -137,12 +167,14 @@ function putLiterals(out: usize, from: usize, length: usize): usize {
 // @ts-ignore: decorator
 @inline
 function putMatch(out: usize, length: usize, distance: usize): usize {
-  if (length > M3_LENGTH || distance > M3_DISTANCE) return putLongMatch(out, length, distance);
+  // Signs instead of comparisons: a third of the instructions.
+  if (i32((M3_LENGTH - length) | (M3_DISTANCE - distance)) < 0) return putLongMatch(out, length, distance);
   const size = <u32>length;
   const away = <u32>distance - 1;
-  const isM2 = u32(length <= M2_LENGTH) & u32(distance <= M2_DISTANCE);
-  const m2 = ((size - 1) << 5) | ((away & 7) << 2) | ((away >> 3) << 8);
-  const m3 = M3_MARKER | (size - 2) | (away << 10);
+  const isM2 = u32((length - M2_LENGTH - 1) & (distance - M2_DISTANCE - 1)) >> 31;
+  // ((size - 1) << 5) | ((away & 7) << 2) | ((away >> 3) << 8), and M3_MARKER | (size - 2) | (away << 10)
+  const m2 = (size << 5) - 32 + (away << 2) + (away >> 3) * 224;
+  const m3 = size + (M3_MARKER - 2) + (away << 10);
   store<u32>(out, select<u32>(m2, m3, isM2));
   return out + 3 - isM2;
 }
