@@ -1,4 +1,4 @@
-import { copyApart } from './copy';
+import { copyRun } from './copy';
 import {
   END_BYTES,
   END_MARKER,
@@ -159,7 +159,7 @@ function putLiterals(out: usize, from: usize, length: usize): usize {
     store<u8>(out++, 0);
     out = putLength(out, length - LITERAL_LENGTH);
   }
-  copyApart(out, from, length);
+  copyRun(out, from, length);
   return out + length;
 }
 

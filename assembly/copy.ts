@@ -1,13 +1,12 @@
-/** Copies in wide steps, which may overrun their target by up to 15 bytes: every buffer is followed by SLACK. */
+/**
+ * Copies in wide steps, which may overrun their target by up to 31 bytes: every buffer is followed by SLACK. Without calls
+ * (`memory.copy` is one), around which V8 would keep all that its caller works on in memory instead of registers.
+ */
 
-/** Copies between two buffers. */
+/** Copies from another buffer; at least one byte. */
 // @ts-ignore: decorator
 @inline
-export function copyApart(to: usize, from: usize, length: usize): void {
-  if (length > 256) {
-    memory.copy(to, from, length);
-    return;
-  }
+export function copyLiterals(to: usize, from: usize, length: usize): void {
   const stop = to + length;
   do {
     v128.store(to, v128.load(from));
@@ -16,59 +15,37 @@ export function copyApart(to: usize, from: usize, length: usize): void {
   } while (to < stop);
 }
 
-/** Repeats `length` bytes from `distance` before `out` (closer than `length`: a repeating pattern); returns where they end. */
+/** As `copyLiterals`, from where a call does not hurt: for long runs it is quicker. */
 // @ts-ignore: decorator
 @inline
-export function copyMatch(out: usize, distance: usize, length: usize): usize {
-  const stop = out + length;
-  if (distance >= 16) {
-    let from = out - distance;
-    v128.store(out, v128.load(from));
-    if (length <= 16) return stop;
-    if (length > 512 && distance >= length) {
-      memory.copy(out, from, length);
-      return stop;
+export function copyRun(to: usize, from: usize, length: usize): void {
+  if (length > 256) memory.copy(to, from, length);
+  else copyLiterals(to, from, length);
+}
+
+/** Repeats what lies `distance` before `out` up to `stop`; closer than its length it is a repeating pattern. */
+// @ts-ignore: decorator
+@inline
+export function copyMatch(out: usize, distance: usize, stop: usize): void {
+  let from = out - distance;
+  if (distance < 16) {
+    if (distance == 1) {
+      const byte = i8x16.splat(load<u8>(from));
+      do {
+        v128.store(out, byte);
+        out += 16;
+      } while (out < stop);
+      return;
     }
+    // A pattern copied behind itself is a pattern of twice the period: soon steps of 16 do not overlap any more.
     do {
-      out += 16;
-      from += 16;
       v128.store(out, v128.load(from));
-    } while (out + 16 < stop);
-    return stop;
-  }
-  return copyPattern(out, distance, length);
-}
-
-/** A match that overlaps itself, or nearly. */
-function copyPattern(out: usize, distance: usize, length: usize): usize {
-  if (distance < 8 && length >= 64) return repeatPattern(out, distance, length);
-  const stop = out + length;
-  let source = out - distance;
-  // A pattern copied behind itself is a pattern of twice the period: soon steps of 8 do not overlap any more.
-  while (out - source < 8) {
-    store<u64>(out, load<u64>(source));
-    out += out - source;
+      out += out - from;
+    } while (out - from < 16);
   }
   while (out < stop) {
-    store<u64>(out, load<u64>(source));
-    out += 8;
-    source += 8;
+    v128.store(out, v128.load(from));
+    out += 16;
+    from += 16;
   }
-  return stop;
-}
-
-/** Long runs of one byte, or of a pattern of up to 7: doubles what is already there. */
-function repeatPattern(out: usize, distance: usize, length: usize): usize {
-  const stop = out + length;
-  const from = out - distance;
-  if (distance == 1) {
-    memory.fill(out, load<u8>(from), length);
-    return stop;
-  }
-  while (out < stop) {
-    const step = min(out - from, stop - out);
-    memory.copy(out, from, step);
-    out += step;
-  }
-  return stop;
 }

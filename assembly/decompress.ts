@@ -1,5 +1,5 @@
-import { copyApart, copyMatch } from './copy';
-import { END_BYTES, END_MARKER, FIRST_RUN_BASE, LITERAL_LENGTH, M2_DISTANCE, M2_MARKER, M3_DISTANCE, M3_MARKER } from './instruction';
+import { copyLiterals, copyMatch } from './copy';
+import { END_BYTES, END_MARKER, FIRST_RUN_BASE, M2_DISTANCE, M3_DISTANCE, M3_MARKER } from './instruction';
 import { PACKED, PLAIN } from './memory';
 
 /** Why `decompress` gave up; `src/codec/block.ts` has the words. */
@@ -11,6 +11,9 @@ const INPUT_LEFT: i32 = -5;
 
 /** Which literals came before an instruction decides what its first byte means: 0, 1 to 3, or 4 and more. */
 const AFTER_RUN: u32 = 4;
+
+/** Their first bytes are 64 and up. */
+const M2_CODES: u32 = 0xc0;
 
 /** Distance of M3 and M4, with the literals behind them. */
 const OPERAND_BYTES: usize = 2;
@@ -30,12 +33,13 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
   let out = PLAIN;
   let state: u32 = 0;
   if (packedLength < END_BYTES) return fault(INPUT_ENDS, at);
-  if (load<u8>(at) > FIRST_RUN_BASE) {
-    const length = <usize>(load<u8>(at) - FIRST_RUN_BASE);
+  const first = load<u8>(at);
+  if (first > FIRST_RUN_BASE) {
+    const length = <usize>(first - FIRST_RUN_BASE);
     at++;
     if (at + length > inEnd) return fault(INPUT_ENDS, at);
     if (out + length > outEnd) return fault(TOO_MUCH, at);
-    memory.copy(out, at, length);
+    copyLiterals(out, at, length);
     at += length;
     out += length;
     state = min(<u32>length, AFTER_RUN);
@@ -50,15 +54,24 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
     let distance: usize;
     if (code > M3_MARKER) {
       // M2 or a short M3: which of them cannot be predicted, so both are computed and one is taken.
-      const isM2 = code >= M2_MARKER;
+      const isM2 = code & M2_CODES;
       const operand = (word >> 8) & 0xffff;
       length = select<usize>((code >> 5) + 1, (code & 31) + 2, isM2);
       distance = select<usize>(1 + ((code >> 2) & 7) + ((operand & 0xff) << 3), (operand >> 2) + 1, isM2);
       state = select<u32>(code, operand, isM2) & 3;
-      at += 3 - usize(isM2);
-    } else if (code >= 16) {
+      at = select<usize>(at + 2, at + 3, isM2);
+    } else if (code < 16 && state != 0) {
+      distance = 1 + (code >> 2) + (<usize>load<u8>(at, 1) << 2);
+      length = 2;
+      if (state == AFTER_RUN) {
+        distance += M2_DISTANCE;
+        length = 3;
+      }
+      state = code & 3;
+      at += 2;
+    } else {
       at++;
-      const mask: usize = code >= 32 ? 31 : 7;
+      const mask: usize = code >= 32 ? 31 : code >= 16 ? 7 : 15;
       length = <usize>code & mask;
       if (length == 0) {
         length = mask;
@@ -68,6 +81,16 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
         }
         length += load<u8>(at++);
         if (at + OPERAND_BYTES > inEnd) return fault(INPUT_ENDS, at);
+      }
+      if (code < 16) {
+        length += 3;
+        if (at + length > inEnd) return fault(INPUT_ENDS, start);
+        if (out + length > outEnd) return fault(TOO_MUCH, start);
+        copyLiterals(out, at, length);
+        at += length;
+        out += length;
+        state = AFTER_RUN;
+        continue;
       }
       length += 2;
       const operand = <u32>load<u16>(at);
@@ -84,40 +107,13 @@ export function decompress(packedLength: usize, plainLength: usize): i32 {
           return at == inEnd ? 0 : fault(INPUT_LEFT, at);
         }
       }
-    } else if (state == 0) {
-      at++;
-      length = code;
-      if (length == 0) {
-        length = LITERAL_LENGTH - 3;
-        while (load<u8>(at) == 0) {
-          length += 255;
-          if (++at >= inEnd) return fault(INPUT_ENDS, at);
-        }
-        length += load<u8>(at++);
-      }
-      length += 3;
-      if (at + length > inEnd) return fault(INPUT_ENDS, start);
-      if (out + length > outEnd) return fault(TOO_MUCH, start);
-      copyApart(out, at, length);
-      at += length;
-      out += length;
-      state = AFTER_RUN;
-      continue;
-    } else {
-      distance = 1 + (code >> 2) + (<usize>load<u8>(at, 1) << 2);
-      length = 2;
-      if (state == AFTER_RUN) {
-        distance += M2_DISTANCE;
-        length = 3;
-      }
-      state = code & 3;
-      at += 2;
     }
     if (distance > out - PLAIN) return fault(TOO_FAR, start);
-    if (out + length + state > outEnd) return fault(TOO_MUCH, start);
-    out = copyMatch(out, distance, length);
-    store<u32>(out, load<u32>(at));
-    out += state;
+    const stop = out + length;
+    if (stop + state > outEnd) return fault(TOO_MUCH, start);
+    copyMatch(out, distance, stop);
+    store<u32>(stop, load<u32>(at));
+    out = stop + state;
     at += state;
   }
 }
