@@ -14,7 +14,7 @@ import {
   M4_LENGTH,
   M4_MARKER,
 } from './instruction';
-import { PACKED, PLAIN, TABLE, TABLE_BITS, TABLE_BYTES } from './memory';
+import { PLAIN, TABLE, TABLE_BITS, TABLE_BYTES } from './memory';
 
 const SHORTEST_MATCH: usize = 4;
 /** Runs of literals up to here are part of the match in front of them. */
@@ -31,13 +31,14 @@ const COMPARED: usize = SHORTEST_MATCH + 8;
 const ALL_EQUAL: i32 = 0xffff;
 
 /**
- * Compresses `length` bytes at PLAIN to PACKED and returns the compressed length. The result depends on nothing but
- * these bytes, although some behind them are looked at.
+ * Compresses `length` bytes at PLAIN to PACKED_BYTES at `packed` and returns the compressed length. The result depends on
+ * nothing but these bytes, although some behind them are looked at.
  */
-export function compress(length: usize): usize {
+export function compress(length: usize, packed: usize): usize {
   const end = PLAIN + length;
   let literals = PLAIN;
-  let out = PACKED;
+  let out = packed;
+  begin = packed;
   if (length < SHORTEST_BLOCK) return finish(out, literals, end);
   memory.fill(TABLE, 0, TABLE_BYTES);
   const limit = end - SHORTEST_MATCH;
@@ -80,7 +81,7 @@ export function compress(length: usize): usize {
       store<u8>(out - 2, load<u8>(out - 2) | <u32>run);
       store<u32>(out, load<u32>(literals));
       out += run;
-    } else if (run <= SHORT_RUN && out != PACKED) {
+    } else if (run <= SHORT_RUN && out != packed) {
       store<u8>(out, <u32>run - 3);
       v128.store(out + 1, v128.load(literals));
       out += run + 1;
@@ -105,7 +106,7 @@ function finishMatch(out: usize, literals: usize, here: usize, match: usize, sto
 function finish(out: usize, literals: usize, end: usize): usize {
   out = putLiterals(out, literals, end - literals);
   store<u32>(out, END_MARKER);
-  return out + END_BYTES - PACKED;
+  return out + END_BYTES - begin;
 }
 
 // @ts-ignore: decorator
@@ -129,6 +130,8 @@ function matchEnd(here: usize, match: usize, difference: u64, end: usize): usize
   return end;
 }
 
+/** Where the block's compressed data begins. */
+let begin: usize = 0;
 /** By how much the last run of `putLongRun` is shorter than it was. */
 let earlier: usize = 0;
 
@@ -149,7 +152,7 @@ function putLongRun(out: usize, literals: usize, here: usize, match: usize): usi
 
 function putLiterals(out: usize, from: usize, length: usize): usize {
   if (length == 0) return out;
-  if (out == PACKED && length <= FIRST_RUN_LENGTH) {
+  if (out == begin && length <= FIRST_RUN_LENGTH) {
     store<u8>(out++, FIRST_RUN_BASE + <u32>length);
   } else if (length <= SHORTEST_RUNS) {
     store<u8>(out - 2, load<u8>(out - 2) | <u32>length);

@@ -6,4 +6,4 @@
 export { adler32 } from './adler32';
 export { compress } from './compress';
 export { decompress, faultOffset } from './decompress';
-export { BLOCK_BYTES, PACKED, PACKED_BYTES, PLAIN, SPARE } from './memory';
+export { BLOCK_BYTES, PACKED, PACKED_BYTES, PLAIN, SLAB_BYTES, SLABS, SPARE } from './memory';

@@ -6,6 +6,7 @@
  *   PLAIN   one block of plain data, at most 256 KiB, behind room for a block header
  *   PACKED  the same block compressed, also behind room for a block header
  *   SPARE   untouched by the codec: one data page of a database, for the module that checks pages in this memory
+ *   SLABS   two of SLAB_BYTES, for callers that have blocks compressed one behind the other
  */
 export const TABLE_BITS: u32 = 14;
 export const TABLE_BYTES: usize = 4 << TABLE_BITS;
@@ -19,3 +20,7 @@ export const PACKED: usize = PLAIN + BLOCK_BYTES + SLACK + HEADER_ROOM;
 /** LZO1X grows data that does not compress by at most one byte in sixteen, and a few. */
 export const PACKED_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 16 + SLACK;
 export const SPARE: usize = PACKED + PACKED_BYTES;
+const SPARE_BYTES: usize = 32 * 1024;
+export const SLABS: usize = SPARE + SPARE_BYTES;
+/** What is to be in a slab at most, and another block. */
+export const SLAB_BYTES: usize = 256 * 1024 + HEADER_ROOM + PACKED_BYTES;

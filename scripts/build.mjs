@@ -85,7 +85,7 @@ async function compileModule(name, ...options) {
     join(root, `assembly/${name}.ts`),
     ...['--baseDir', join(root, 'assembly'), '--outFile', target],
     ...['-O3', '--converge', '--noAssert', '--runtime', 'stub', '--enable', 'simd,bulk-memory'],
-    ...['--initialMemory', '10', '--maximumMemory', '10', ...options],
+    ...['--initialMemory', '28', '--maximumMemory', '28', ...options],
   ]);
   if (error) throw new Error(`${name} does not compile\n${stderr}`, { cause: error });
 }

@@ -23,20 +23,52 @@ const FAULTS = [
 export function packBlock(plain: Uint8Array): Uint8Array {
   const codec = lzo1x();
   const { length } = plain;
-  if (length === 0 || length > BLOCK_BYTES) throw new RangeError(`block of ${length} bytes`);
-  if (plain.buffer !== codec.memory.buffer || plain.byteOffset !== codec.plain)
-    codec.memory.set(plain, codec.plain);
-  const checksum = codec.adler32(codec.plain, length);
-  const packedLength = codec.compress(length);
+  const checksum = takeIn(codec, plain);
+  const packedLength = codec.compress(length, codec.packed);
   // What does not shrink is stored: the two lengths are then equal.
   const stored = packedLength >= length;
   const body = stored ? codec.plain : codec.packed;
   const bodyLength = stored ? length : packedLength;
-  const start = body - BLOCK_HEADER_BYTES;
-  codec.view.setUint32(start, length);
-  codec.view.setUint32(start + 4, bodyLength);
-  codec.view.setUint32(start + 8, checksum);
-  return codec.memory.subarray(start, body + bodyLength);
+  putHeader(codec, body - BLOCK_HEADER_BYTES, { length, bodyLength, checksum });
+  return codec.memory.subarray(body - BLOCK_HEADER_BYTES, body + bodyLength);
+}
+
+/**
+ * The same to `address`, which begins room for a header and `packedBytes` of compressed data in a slab of the codec.
+ * Returns the block's length.
+ */
+export function packBlockTo(address: number, plain: Uint8Array): number {
+  const codec = lzo1x();
+  const { length } = plain;
+  const checksum = takeIn(codec, plain);
+  const body = address + BLOCK_HEADER_BYTES;
+  const packedLength = codec.compress(length, body);
+  const stored = packedLength >= length;
+  if (stored) codec.memory.copyWithin(body, codec.plain, codec.plain + length);
+  const bodyLength = stored ? length : packedLength;
+  putHeader(codec, address, { length, bodyLength, checksum });
+  return BLOCK_HEADER_BYTES + bodyLength;
+}
+
+/** Has the data where the codec wants it; returns its checksum. */
+function takeIn(codec: Lzo1x, plain: Uint8Array): number {
+  const { length } = plain;
+  if (length === 0 || length > BLOCK_BYTES) throw new RangeError(`block of ${length} bytes`);
+  if (plain.buffer !== codec.memory.buffer || plain.byteOffset !== codec.plain)
+    codec.memory.set(plain, codec.plain);
+  return codec.adler32(codec.plain, length);
+}
+
+interface BlockHeader {
+  readonly length: number;
+  readonly bodyLength: number;
+  readonly checksum: number;
+}
+
+function putHeader({ view }: Lzo1x, at: number, { length, bodyLength, checksum }: BlockHeader): void {
+  view.setUint32(at, length);
+  view.setUint32(at + 4, bodyLength);
+  view.setUint32(at + 8, checksum);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Writes lzop files: byte for byte the container of `lzop -c` 1.04 reading standard input, around our own LZO1X. */
-import { packBlock } from './block.ts';
+import { packBlock, packBlockTo } from './block.ts';
 import { blocks } from './blocks.ts';
+import { BLOCK_HEADER_BYTES } from './format.ts';
 import { type LzopHeader, writeHeader } from './header.ts';
 import { BLOCK_BYTES, lzo1x } from './lzo1x.ts';
 
@@ -43,6 +44,57 @@ export class LzopEncoder {
 
   end(): Uint8Array {
     return new Uint8Array(4);
+  }
+}
+
+/**
+ * Lzop files made within the codec's own memory, one block behind the other, so that nothing is copied: two slabs take
+ * turns. There is one pair for each thread, and who has it must give it back.
+ */
+export class EncoderSlabs {
+  static #taken = false;
+
+  #index = 0;
+  #at = 0;
+
+  /** undefined: somebody else has them. */
+  static take(): EncoderSlabs | undefined {
+    if (EncoderSlabs.#taken) return undefined;
+    EncoderSlabs.#taken = true;
+    return new EncoderSlabs();
+  }
+
+  giveBack(): void {
+    EncoderSlabs.#taken = false;
+  }
+
+  /** No block may be added before `next` was called. */
+  get isFull(): boolean {
+    const { slabBytes, packedBytes } = lzo1x();
+    return this.#at + BLOCK_HEADER_BYTES + packedBytes > slabBytes;
+  }
+
+  /** Header or end of a file. */
+  add(bytes: Uint8Array): void {
+    lzo1x().memory.set(bytes, this.#start + this.#at);
+    this.#at += bytes.length;
+  }
+
+  /** Compresses 1 to 262144 bytes. */
+  addBlock(plain: Uint8Array): void {
+    this.#at += packBlockTo(this.#start + this.#at, plain);
+  }
+
+  /** What was added, valid until the next but one is asked for; goes on to the other slab. */
+  next(): Uint8Array {
+    const full = lzo1x().memory.subarray(this.#start, this.#start + this.#at);
+    this.#index = 1 - this.#index;
+    this.#at = 0;
+    return full;
+  }
+
+  get #start(): number {
+    return lzo1x().slabs[this.#index] ?? 0;
   }
 }
 

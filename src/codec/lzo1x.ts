@@ -21,8 +21,13 @@ export interface Lzo1x {
   readonly plain: number;
   /** Address of the same block compressed. */
   readonly packed: number;
-  /** Compresses `length` bytes at `plain` to `packed`; returns the compressed length. */
-  compress(length: number): number;
+  /** The most that `compress` writes. */
+  readonly packedBytes: number;
+  /** Addresses of further room: `slabBytes` each, for one block after the other. */
+  readonly slabs: readonly number[];
+  readonly slabBytes: number;
+  /** Compresses `length` bytes at `plain` to `packed`, or to `packedBytes` of a slab; returns the compressed length. */
+  compress(length: number, to: number): number;
   /** Decompresses from `packed` to `plain`, where exactly `plainLength` bytes must come out. Returns 0 or a negative fault. */
   decompress(packedLength: number, plainLength: number): number;
   /** Where in the compressed block the last `decompress` failed. */
@@ -55,9 +60,12 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   readonly PLAIN: WebAssembly.Global;
   readonly PACKED: WebAssembly.Global;
+  readonly PACKED_BYTES: WebAssembly.Global;
   readonly SPARE: WebAssembly.Global;
+  readonly SLABS: WebAssembly.Global;
+  readonly SLAB_BYTES: WebAssembly.Global;
   readonly faultOffset: WebAssembly.Global;
-  compress(length: number): number;
+  compress(length: number, to: number): number;
   decompress(packedLength: number, plainLength: number): number;
   adler32(address: number, length: number): number;
 }
@@ -92,6 +100,9 @@ function load(code: Uint8Array): Lzo1x {
     spare: made.SPARE.value,
     plain: made.PLAIN.value,
     packed: made.PACKED.value,
+    packedBytes: made.PACKED_BYTES.value,
+    slabs: [made.SLABS.value, made.SLABS.value + made.SLAB_BYTES.value],
+    slabBytes: made.SLAB_BYTES.value,
     compress: made.compress,
     decompress: made.decompress,
     faultOffset: () => made.faultOffset.value,

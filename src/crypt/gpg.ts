@@ -42,7 +42,7 @@ export async function* encrypt(source: Chunks, options: EncryptOptions): AsyncGe
 
 /**
  * The object's content: as it is when it is not an OpenPGP message (an archive may have changed from plain to
- * encrypted), else decrypted. Errors: DataError when gpg had the key and the message is damaged, UserError when it cannot be read here.
+ * encrypted), else decrypted. A chunk of the source need be valid only until the next is asked for. Errors: DataError when gpg had the key and the message is damaged, UserError when it cannot be read here.
  */
 export async function* decryptIfEncrypted(
   source: Chunks,
@@ -50,10 +50,24 @@ export async function* decryptIfEncrypted(
 ): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   const head = await readHead(iterator);
-  const whole = joined(head, iterator);
-  if (!isOpenPgp(head)) return yield* whole;
+  if (!isOpenPgp(head)) return yield* joined(head, iterator);
   const { runGpg } = await import('./gpg-process.ts');
+  const whole = joined(new Uint8Array(head), copies(iterator));
   yield* runGpg(['-d', '-q', ...BATCH], whole, { signal: options.signal, failed: decryptError });
+}
+
+/** A pipe keeps what it was given until gpg reads it. */
+function copies(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array> {
+  return {
+    async next() {
+      const next = await chunks.next();
+      return next.done === true ? next : { done: false, value: new Uint8Array(next.value) };
+    },
+    async return() {
+      await chunks.return?.();
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 /**

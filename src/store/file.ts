@@ -13,9 +13,11 @@ import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts'
 import { entriesUnder, type FileEntry, type ListOptions } from './file-list.ts';
 import { removeFiles } from './file-removal.ts';
 import * as fs from './file-system.ts';
-import type { Body, FoundObject, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
+import type { Body, FoundObject, GetOptions, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
 
 const READ_BYTES = 1024 * 1024;
+/** Fresh memory costs a page fault for every 4 KiB, two buffers that take turns only once. */
+const REUSED_BYTES = 256 * 1024;
 const PAGE_KEYS = 1000;
 const TEMPORARY = /^\.(.+)\.[0-9a-f]{16}\.tmp$/;
 
@@ -27,9 +29,9 @@ export function createFileStore(root: string): Store {
     url: `file://localhost${base}`,
     streams: true,
     put: async (key, body, options) => put(pathOf(key), body, options),
-    async get(key, { signal }) {
-      signal.throwIfAborted();
-      return found(key, pathOf(key), base, signal);
+    async get(key, options) {
+      options.signal.throwIfAborted();
+      return found(key, pathOf(key), base, options);
     },
     async head(key, { signal }) {
       signal.throwIfAborted();
@@ -201,7 +203,7 @@ async function found(
   key: ObjectInfo['key'],
   path: string,
   base: string,
-  signal: AbortSignal,
+  options: GetOptions,
 ): Promise<FoundObject | undefined> {
   const handle = await openIfThere(path);
   if (handle === undefined) {
@@ -216,7 +218,7 @@ async function found(
       transient: false,
     });
   }
-  return { key, size: stat.size, modified: modifiedOf(stat), body: read(handle, path, stat.size, signal) };
+  return { key, size: stat.size, modified: modifiedOf(stat), body: read(handle, path, stat.size, options) };
 }
 
 async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {
@@ -228,19 +230,41 @@ async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {
   }
 }
 
-async function* read(handle: fs.OpenFile, path: string, size: number, signal: AbortSignal) {
+/** One chunk ahead of its reader. */
+async function* read(
+  handle: fs.OpenFile,
+  path: string,
+  size: number,
+  { signal, oneAtATime = false }: GetOptions,
+): AsyncGenerator<Uint8Array> {
+  const bytes = Math.min(oneAtATime ? REUSED_BYTES : READ_BYTES, size);
+  const unused: Buffer[] = [];
+  let position = 0;
+  const readOn = () => {
+    const buffer = unused.pop() ?? Buffer.allocUnsafeSlow(bytes);
+    const wanted = buffer.subarray(0, size - position);
+    const reading = handle
+      .read(wanted, position)
+      .then((length) => ({ buffer, chunk: wanted.subarray(0, length) }));
+    // It is asked for later, or never.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let reading = readOn();
   try {
-    for (let position = 0; position < size; ) {
+    while (position < size) {
       signal.throwIfAborted();
-      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, size - position));
-      const bytesRead = await handle.read(buffer, position);
-      if (bytesRead === 0) throw shortFile(path, size, position);
-      position += bytesRead;
-      yield buffer.subarray(0, bytesRead);
+      const { buffer, chunk } = await reading;
+      if (chunk.length === 0) throw shortFile(path, size, position);
+      position += chunk.length;
+      if (position < size) reading = readOn();
+      yield chunk;
+      if (oneAtATime) unused.push(buffer);
     }
   } catch (error) {
     throw isErrno(error) ? fileError('could not read a file', path, error) : error;
   } finally {
+    await reading.catch(() => undefined);
     await handle.close();
   }
 }

@@ -24,6 +24,11 @@ export interface ListOptions extends Call {
   readonly skip?: ((folder: string) => boolean) | undefined;
 }
 
+export interface GetOptions extends Call {
+  /** The caller is done with a chunk of the body when it asks for the next: its memory may be used again. */
+  readonly oneAtATime?: boolean;
+}
+
 export interface PutOptions extends Call {
   /** true: one atomic operation that never replaces an object. false: replaces what is there. */
   readonly createOnly: boolean;
@@ -70,7 +75,7 @@ export interface Store {
   readonly streams?: boolean;
 
   put(key: Key, body: Body, options: PutOptions): Promise<PutResult>;
-  get(key: Key, call: Call): Promise<FoundObject | undefined>;
+  get(key: Key, options: GetOptions): Promise<FoundObject | undefined>;
   head(key: Key, call: Call): Promise<ObjectInfo | undefined>;
   /** Pages of at most 1000, keys ascending by their UTF-8 bytes, all keys that start with `prefix` (a plain string prefix). */
   list(prefix: string, options: ListOptions): AsyncIterable<readonly ObjectInfo[]>;

@@ -30,7 +30,7 @@ const ATTEMPTS = 3;
 export async function download(name: string, path: string, source: Source): Promise<number | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const object = await source.store.get(walKey(name), { signal: source.signal });
+      const object = await source.store.get(walKey(name), { signal: source.signal, oneAtATime: true });
       if (object === undefined) return undefined;
       return await write(object, name, path, source);
     } catch (error) {

@@ -1,5 +1,5 @@
 /** One WAL file as an lzop file, in slabs of memory that are used again. */
-import { LzopEncoder } from '../codec/encoder.ts';
+import { type EncoderSlabs, LzopEncoder } from '../codec/encoder.ts';
 import { OpenWalFile, type WalFile } from './wal-file.ts';
 
 /** Up to here a file is compressed in memory, so that it is put with a known length and can be put again. */
@@ -34,6 +34,27 @@ export function* packInto(file: WalFile, take: () => Uint8Array): Generator<Uint
   yield slab.subarray(0, length);
 }
 
+/** The same without a copy; a piece is valid until the next but one is asked for. */
+export function* packInPlace(file: WalFile, slabs: EncoderSlabs): Generator<Uint8Array> {
+  const open = new OpenWalFile(file);
+  try {
+    const encoder = encoderOf(file);
+    slabs.add(encoder.header());
+    for (;;) {
+      const input = encoder.input();
+      const length = open.read(input);
+      if (length > 0) slabs.addBlock(input.subarray(0, length));
+      if (length < input.length) break;
+      if (slabs.isFull) yield slabs.next();
+    }
+    open.checkUnchanged();
+    slabs.add(encoder.end());
+    yield slabs.next();
+  } finally {
+    open.close();
+  }
+}
+
 /** The same all at once, in memory of its own. */
 export function packWalFile(file: WalFile): readonly Uint8Array[] {
   return [...packInto(file, newSlab)];
@@ -52,8 +73,7 @@ export function newSlab(): Uint8Array {
 function* packedPieces(file: WalFile): Generator<Uint8Array> {
   const open = new OpenWalFile(file);
   try {
-    const mtimeSeconds = Number(file.mtimeNs / NANOSECONDS);
-    const encoder = new LzopEncoder({ mode: file.mode, mtimeSeconds });
+    const encoder = encoderOf(file);
     yield encoder.header();
     for (;;) {
       const input = encoder.input();
@@ -66,4 +86,8 @@ function* packedPieces(file: WalFile): Generator<Uint8Array> {
   } finally {
     open.close();
   }
+}
+
+function encoderOf({ mode, mtimeNs }: WalFile): LzopEncoder {
+  return new LzopEncoder({ mode, mtimeSeconds: Number(mtimeNs / NANOSECONDS) });
 }

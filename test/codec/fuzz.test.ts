@@ -80,7 +80,7 @@ function blockSamples(): { readonly packed: Buffer; readonly plainLength: number
   return plains.flatMap((plain) => {
     codec.memory.set(plain, codec.plain);
     const ours = Buffer.from(
-      codec.memory.subarray(codec.packed, codec.packed + codec.compress(plain.length)),
+      codec.memory.subarray(codec.packed, codec.packed + codec.compress(plain.length, codec.packed)),
     );
     const best = hasLzop ? lzop(['-9', '-F', '-c'], plain).subarray(38 + 12, -4) : ours;
     return [ours, best].map((packed) => ({ packed, plainLength: plain.length }));

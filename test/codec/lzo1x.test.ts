@@ -107,7 +107,7 @@ test('a block that was cut anywhere ends too soon, whatever lies behind it', () 
   for (const make of [patchwork, words]) {
     const plain = make(4000, 5);
     codec.memory.set(plain, codec.plain);
-    const whole = codec.memory.slice(codec.packed, codec.packed + codec.compress(plain.length));
+    const whole = codec.memory.slice(codec.packed, codec.packed + codec.compress(plain.length, codec.packed));
     for (let length = 0; length < whole.length; length += 1) {
       for (const behind of [0x00, 0x11, 0xff]) {
         const outcome = decompressBlock(whole.subarray(0, length), plain.length, behind);
@@ -122,7 +122,7 @@ describe('a compressed block', () => {
     const codec = lzo1x();
     for (let seed = 1; seed <= 20; seed += 1) {
       codec.memory.set(noise(BLOCK_BYTES, seed), codec.plain);
-      const packed = codec.compress(BLOCK_BYTES);
+      const packed = codec.compress(BLOCK_BYTES, codec.packed);
       expect(packed).toBeGreaterThan(BLOCK_BYTES);
       expect(packed).toBeLessThanOrEqual(BLOCK_BYTES + BLOCK_BYTES / 16);
     }
@@ -181,7 +181,7 @@ function recordsOf(period: number, length: number): Buffer {
 function roundTrip(plain: Uint8Array, what: string): number {
   const codec = lzo1x();
   codec.memory.set(plain, codec.plain);
-  const packedLength = codec.compress(plain.length);
+  const packedLength = codec.compress(plain.length, codec.packed);
   const packed = codec.memory.slice(codec.packed, codec.packed + packedLength);
   codec.memory.fill(0, codec.plain, codec.plain + plain.length);
   const back = decompressBlock(packed, plain.length);

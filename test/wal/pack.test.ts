@@ -14,6 +14,7 @@ import { packInto, packStream, packWalFile, SLAB_BYTES } from '../../src/wal/pac
 import { packAhead } from '../../src/wal/pack-ahead.ts';
 import { statWalFile, type WalFile } from '../../src/wal/wal-file.ts';
 import { decompress } from '../harness/lzop.ts';
+import { noise } from '../harness/samples.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
 
@@ -89,10 +90,26 @@ describe('a file that is packed ahead of its reader', () => {
       expect(isWhole(each, all[index] ?? [])).toBe(true);
   });
 
-  it('takes the memory of three slabs', async () => {
-    const buffers = new Set<unknown>();
-    for await (const { buffer } of packAhead(file)) buffers.add(buffer);
-    expect(buffers.size).toBe(3);
+  it('takes no memory but the codec’s, and that of three slabs where another file has it', async () => {
+    const [first, second] = [new Set<unknown>(), new Set<unknown>()];
+    const other = packAhead(file)[Symbol.asyncIterator]();
+    for await (const { buffer } of packAhead(file)) {
+      second.add(buffer);
+      const { value, done } = await other.next();
+      if (done !== true) first.add(value.buffer);
+    }
+    while ((await other.next()).done !== true);
+    expect([first.size, second.size]).toEqual([1, 3]);
+  });
+
+  it('that does not compress is stored in the same way', async () => {
+    const path = join(createScratch(), NAMES[0] ?? '');
+    mkdirSync(join(path, '..'), { recursive: true });
+    const bytes = segmentBytes(NAMES[0] ?? '', 2 * MB, 1);
+    noise(bytes.length - 8192, 1).copy(bytes, 8192);
+    writeFileSync(path, bytes);
+    const noisy = statWalFile(path);
+    expect(isWhole(noisy, await readSlowly(packAhead(noisy)))).toBe(true);
   });
 
   it('is the same as without a reader', async () => {
@@ -114,6 +131,19 @@ describe('a file that is packed ahead of its reader', () => {
     };
     await expect(read()).rejects.toThrow(DataError);
     expect(pieces.length).toBeGreaterThan(0);
+  });
+
+  it('may use the codec’s memory after another that came to its end, but not after one that was given up', async () => {
+    const buffersOf = async (source: AsyncIterable<Uint8Array>) => {
+      const buffers = new Set<unknown>();
+      for await (const { buffer } of source) buffers.add(buffer);
+      return buffers;
+    };
+    const [before, after] = [await buffersOf(packAhead(file)), await buffersOf(packAhead(file))];
+    expect(after).toEqual(before);
+    expect(before.size).toBe(1);
+    for await (const _ of packAhead(file)) break;
+    expect((await buffersOf(packAhead(file))).size).toBe(3);
   });
 
   it('is closed when its reader leaves, and nobody hears of what was made for it', async () => {
