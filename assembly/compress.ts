@@ -31,8 +31,8 @@ const COMPARED: usize = SHORTEST_MATCH + 8;
 const ALL_EQUAL: i32 = 0xffff;
 
 /**
- * Compresses `length` bytes at PLAIN to PACKED_BYTES at `packed` and returns the compressed length. The result depends on
- * nothing but these bytes, although some behind them are looked at.
+ * Compresses `length` bytes at PLAIN to PACKED_BYTES at `packed` and returns the compressed length, or 0 when they would not
+ * become fewer. The result depends on nothing but these bytes, although some behind them are looked at.
  */
 export function compress(length: usize, packed: usize): usize {
   const end = PLAIN + length;
@@ -104,9 +104,13 @@ function finishMatch(out: usize, literals: usize, here: usize, match: usize, sto
 }
 
 function finish(out: usize, literals: usize, end: usize): usize {
+  const length = end - PLAIN;
+  // Nobody wants a copy of what does not compress.
+  if (out - begin + (end - literals) >= length) return 0;
   out = putLiterals(out, literals, end - literals);
   store<u32>(out, END_MARKER);
-  return out + END_BYTES - begin;
+  const size = out + END_BYTES - begin;
+  return size < length ? size : 0;
 }
 
 // @ts-ignore: decorator

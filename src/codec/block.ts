@@ -26,7 +26,7 @@ export function packBlock(plain: Uint8Array): Uint8Array {
   const checksum = takeIn(codec, plain);
   const packedLength = codec.compress(length, codec.packed);
   // What does not shrink is stored: the two lengths are then equal.
-  const stored = packedLength >= length;
+  const stored = packedLength === 0;
   const body = stored ? codec.plain : codec.packed;
   const bodyLength = stored ? length : packedLength;
   putHeader(codec, body - BLOCK_HEADER_BYTES, { length, bodyLength, checksum });
@@ -43,7 +43,7 @@ export function packBlockTo(address: number, plain: Uint8Array): number {
   const checksum = takeIn(codec, plain);
   const body = address + BLOCK_HEADER_BYTES;
   const packedLength = codec.compress(length, body);
-  const stored = packedLength >= length;
+  const stored = packedLength === 0;
   if (stored) codec.memory.copyWithin(body, codec.plain, codec.plain + length);
   const bodyLength = stored ? length : packedLength;
   putHeader(codec, address, { length, bodyLength, checksum });

@@ -26,7 +26,10 @@ export interface Lzo1x {
   /** Addresses of further room: `slabBytes` each, for one block after the other. */
   readonly slabs: readonly number[];
   readonly slabBytes: number;
-  /** Compresses `length` bytes at `plain` to `packed`, or to `packedBytes` of a slab; returns the compressed length. */
+  /**
+   * Compresses `length` bytes at `plain` to `packed`, or to `packedBytes` of a slab; returns the compressed length, or 0
+   * when it would not be less.
+   */
   compress(length: number, to: number): number;
   /** Decompresses from `packed` to `plain`, where exactly `plainLength` bytes must come out. Returns 0 or a negative fault. */
   decompress(packedLength: number, plainLength: number): number;

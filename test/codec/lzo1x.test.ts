@@ -118,13 +118,36 @@ test('a block that was cut anywhere ends too soon, whatever lies behind it', () 
 });
 
 describe('a compressed block', () => {
-  test('stays within its room, also of data that grows the most', () => {
+  test('of data that would not become less is not made', () => {
     const codec = lzo1x();
+    for (const length of [1, 2, 3, 4, 15, 16, 17, 300, BLOCK_BYTES - 1, BLOCK_BYTES]) {
+      codec.memory.set(noise(length, length), codec.plain);
+      expect(codec.compress(length, codec.packed), `${length}`).toBe(0);
+    }
+  });
+
+  test('is less than the data by one byte at least, also where it is hardly so', () => {
+    const codec = lzo1x();
+    for (let copied = 4; copied < 400; copied += 1) {
+      const start = noise(BLOCK_BYTES / 2, copied);
+      const plain = Buffer.concat([start, start.subarray(0, copied), noise(copied, copied + 1)]);
+      codec.memory.set(plain, codec.plain);
+      expect(codec.compress(plain.length, codec.packed)).toBeLessThan(plain.length);
+      roundTrip(plain, `${copied} bytes again`);
+    }
+  });
+
+  test('stays within its room', () => {
+    const codec = lzo1x();
+    const [from = 0] = codec.slabs;
+    const end = from + codec.packedBytes;
     for (let seed = 1; seed <= 20; seed += 1) {
-      codec.memory.set(noise(BLOCK_BYTES, seed), codec.plain);
-      const packed = codec.compress(BLOCK_BYTES, codec.packed);
-      expect(packed).toBeGreaterThan(BLOCK_BYTES);
-      expect(packed).toBeLessThanOrEqual(BLOCK_BYTES + BLOCK_BYTES / 16);
+      codec.memory.fill(0xa5, end, end + 4096);
+      // Hardly less than before: as much as is ever written.
+      const plain = Buffer.concat([noise(BLOCK_BYTES - 2048, seed), Buffer.alloc(2048)]);
+      codec.memory.set(plain, codec.plain);
+      expect(codec.compress(BLOCK_BYTES, from)).toBeGreaterThan(BLOCK_BYTES - 2048);
+      expect(codec.memory.subarray(end, end + 4096).every((byte) => byte === 0xa5)).toBe(true);
     }
   });
 
@@ -182,6 +205,7 @@ function roundTrip(plain: Uint8Array, what: string): number {
   const codec = lzo1x();
   codec.memory.set(plain, codec.plain);
   const packedLength = codec.compress(plain.length, codec.packed);
+  if (packedLength === 0) return plain.length;
   const packed = codec.memory.slice(codec.packed, codec.packed + packedLength);
   codec.memory.fill(0, codec.plain, codec.plain + plain.length);
   const back = decompressBlock(packed, plain.length);

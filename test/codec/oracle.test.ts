@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BLOCK_BYTES, lzo1x } from '../../src/codec/lzo1x.ts';
 import { createOracle, type Oracle } from '../harness/oracle.ts';
-import { noise, patchwork, words, zeros } from '../harness/samples.ts';
+import { patchwork, words, zeros } from '../harness/samples.ts';
 
 let oracle: Oracle;
 
@@ -9,14 +9,16 @@ beforeAll(async () => {
   oracle = await createOracle();
 });
 
-function packed(plain: Uint8Array): Uint8Array {
+/** undefined: it would not become less. */
+function packed(plain: Uint8Array): Uint8Array | undefined {
   const codec = lzo1x();
   codec.memory.set(plain, codec.plain);
-  return codec.memory.slice(codec.packed, codec.packed + codec.compress(plain.length, codec.packed));
+  const packedLength = codec.compress(plain.length, codec.packed);
+  return packedLength === 0 ? undefined : codec.memory.slice(codec.packed, codec.packed + packedLength);
 }
 
 describe('a second decoder reads what we compress', () => {
-  test.each([words, patchwork, noise, zeros])('$name of many lengths', (make) => {
+  test.each([words, patchwork, zeros])('$name of many lengths', (make) => {
     for (const length of [
       1,
       2,
@@ -34,15 +36,22 @@ describe('a second decoder reads what we compress', () => {
       BLOCK_BYTES,
     ]) {
       const plain = make(length, length);
-      expect(oracle(packed(plain), length)?.equals(plain), `${length} bytes`).toBe(true);
+      const made = packed(plain);
+      if (made === undefined) expect(length, `${length} bytes`).toBeLessThan(2000);
+      else expect(oracle(made, length)?.equals(plain), `${length} bytes`).toBe(true);
     }
   });
 
   test('patchwork of a thousand kinds', () => {
+    let compressed = 0;
     for (let seed = 1; seed <= 1000; seed += 1) {
       const plain = patchwork(1 + ((seed * 37) % 5000), seed);
-      expect(oracle(packed(plain), plain.length)?.equals(plain), `seed ${seed}`).toBe(true);
+      const made = packed(plain);
+      if (made === undefined) continue;
+      compressed += 1;
+      expect(oracle(made, plain.length)?.equals(plain), `seed ${seed}`).toBe(true);
     }
+    expect(compressed).toBeGreaterThan(800);
   });
 
   test('and refuses what is damaged', () => {
