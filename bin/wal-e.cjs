@@ -97,16 +97,31 @@ function hasUsualFlags() {
  * ones; two copies are compared more quickly than any checksum is computed.
  */
 function readCache(path, id, program) {
-  let bytes;
+  let descriptor;
   try {
-    bytes = readWhole(path, (stat) => isTrusted(stat, program));
+    descriptor = openSync(path);
+    const stat = fstatSync(descriptor);
+    const half = (stat.size - ID_BYTES) / 2;
+    if (!isTrusted(stat, program) || !Number.isInteger(half) || half <= 0) return undefined;
+    const bytes = read(descriptor, ID_BYTES + half);
+    const first = bytes.subarray(ID_BYTES);
+    return bytes.latin1Slice(0, ID_BYTES) === id && isNext(descriptor, first) ? first : undefined;
   } catch {
     return undefined;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
-  const half = (bytes.length - ID_BYTES) / 2;
-  if (!Number.isInteger(half) || half <= 0 || bytes.latin1Slice(0, ID_BYTES) !== id) return undefined;
-  const first = bytes.subarray(ID_BYTES, ID_BYTES + half);
-  return first.equals(bytes.subarray(ID_BYTES + half)) ? first : undefined;
+}
+
+/** Whether these bytes come next; read in pieces, since fresh memory for all of them costs more than reading them. */
+function isNext(descriptor, expected) {
+  const piece = Buffer.allocUnsafeSlow(65536);
+  for (let at = 0; at < expected.length; at += piece.length) {
+    const wanted = Math.min(piece.length, expected.length - at);
+    if (readSync(descriptor, piece, 0, wanted) !== wanted) return false;
+    if (piece.compare(expected, at, at + wanted, 0, wanted) !== 0) return false;
+  }
+  return true;
 }
 
 /** The cache is code: nobody may have written it who could not have written the program, or be us. */
@@ -114,17 +129,19 @@ function isTrusted({ uid, mode }, program) {
   return (mode & 0o022) === 0 && (uid === 0 || uid === process.geteuid() || uid === statSync(program).uid);
 }
 
-function readWhole(path, isWanted = () => true) {
+function readWhole(path) {
   const descriptor = openSync(path);
   try {
-    const stat = fstatSync(descriptor);
-    if (!isWanted(stat)) throw new Error('not to be trusted');
-    const bytes = Buffer.allocUnsafeSlow(stat.size);
-    if (readSync(descriptor, bytes) !== stat.size) throw new Error('not read whole');
-    return bytes;
+    return read(descriptor, fstatSync(descriptor).size);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function read(descriptor, length) {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  if (readSync(descriptor, bytes) !== length) throw new Error('not read whole');
+  return bytes;
 }
 
 /** The rules of src/wal/fetch-failure.ts without the program. What cannot be told must not end a recovery. */

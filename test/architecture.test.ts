@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url));
 
-const BASEMENT = ['errors', 'folder-lock', 'log.ts', 'parallel', 'program', 'progress'];
+const BASEMENT = ['early-sync', 'errors', 'folder-lock', 'log.ts', 'parallel', 'program', 'progress'];
 const TOOLS = ['codec', 'crypt', 'postgres', 'store', 'tar', 'text'];
 const WORK = ['backup', 'check', 'deletion', 'listing', 'restore', 'verification', 'wal'];
 
@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   store: ['archive/layout', 'settings', ...BASEMENT],
   'log.ts': ['errors'],
   progress: ['type:log.ts', 'errors'],
+  'early-sync': [],
   errors: [],
   'folder-lock': [],
   parallel: ['errors'],

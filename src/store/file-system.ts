@@ -9,7 +9,6 @@ import {
   type Dir,
   type Dirent,
   fstat,
-  fsync,
   link as linkPath,
   mkdir as makeFolder,
   opendir as openFolder,
@@ -23,7 +22,10 @@ import {
   unlink as unlinkPath,
   writev as writeDescriptor,
 } from 'node:fs';
+import { EarlySync } from '../early-sync.ts';
 import { isErrno } from './file-error.ts';
+
+const SYNC_BYTES = 1024 * 1024;
 
 /** `mode`: R_OK and so on; without it, whether the path is there. */
 export function access(path: string, mode?: number): Promise<void> {
@@ -92,13 +94,16 @@ export async function open(path: string, flags: string | number): Promise<OpenFi
 
 export class OpenFile {
   readonly #descriptor: number;
+  readonly #sync: EarlySync;
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
+    this.#sync = new EarlySync(descriptor, SYNC_BYTES);
   }
 
-  close(): Promise<void> {
-    return done((callback) => closeDescriptor(this.#descriptor, callback));
+  async close(): Promise<void> {
+    await this.#sync.settle();
+    await done((callback) => closeDescriptor(this.#descriptor, callback));
   }
 
   stat(): Promise<Stats> {
@@ -107,7 +112,12 @@ export class OpenFile {
 
   /** Contents and metadata are on disk when this resolves. */
   sync(): Promise<void> {
-    return done((callback) => fsync(this.#descriptor, callback));
+    return this.#sync.finish();
+  }
+
+  /** More will be written: what is there may be synced already. */
+  syncEarly(bytes: number): void {
+    this.#sync.wrote(bytes);
   }
 
   /** Bytes read, 0 at the end of the file. */

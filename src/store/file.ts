@@ -7,6 +7,7 @@ import { constants, type Stats } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { confirmAbsence } from './file-absence.ts';
+import { readBody } from './file-body.ts';
 import { modifiedOf } from './file-date.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
@@ -15,9 +16,6 @@ import { removeFiles } from './file-removal.ts';
 import * as fs from './file-system.ts';
 import type { Body, FoundObject, GetOptions, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
 
-const READ_BYTES = 1024 * 1024;
-/** Fresh memory costs a page fault for every 4 KiB, two buffers that take turns only once. */
-const REUSED_BYTES = 256 * 1024;
 const PAGE_KEYS = 1000;
 const TEMPORARY = /^\.(.+)\.[0-9a-f]{16}\.tmp$/;
 
@@ -101,11 +99,11 @@ async function put(path: string, body: Body, { createOnly, signal }: PutOptions)
     signal.throwIfAborted();
     if (createOnly) {
       await fs.link(temporary, path);
-      await fs.unlink(temporary);
+      await Promise.all([fs.unlink(temporary), syncFolders(folder)]);
     } else {
       await fs.rename(temporary, path);
+      await syncFolders(folder);
     }
-    await syncFolders(folder);
     return 'stored';
   } catch (error) {
     await fs.removeFile(temporary).catch(() => undefined);
@@ -178,6 +176,7 @@ async function write(handle: fs.OpenFile, body: Body, signal: AbortSignal): Prom
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
     signal.throwIfAborted();
     await writeAll(handle, [chunk]);
+    handle.syncEarly(chunk.byteLength);
   }
 }
 
@@ -218,7 +217,12 @@ async function found(
       transient: false,
     });
   }
-  return { key, size: stat.size, modified: modifiedOf(stat), body: read(handle, path, stat.size, options) };
+  return {
+    key,
+    size: stat.size,
+    modified: modifiedOf(stat),
+    body: readBody(handle, path, stat.size, options),
+  };
 }
 
 async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {
@@ -228,52 +232,6 @@ async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw fileError('could not open a file', path, error);
   }
-}
-
-/** One chunk ahead of its reader. */
-async function* read(
-  handle: fs.OpenFile,
-  path: string,
-  size: number,
-  { signal, oneAtATime = false }: GetOptions,
-): AsyncGenerator<Uint8Array> {
-  const bytes = Math.min(oneAtATime ? REUSED_BYTES : READ_BYTES, size);
-  const unused: Buffer[] = [];
-  let position = 0;
-  const readOn = () => {
-    const buffer = unused.pop() ?? Buffer.allocUnsafeSlow(bytes);
-    const wanted = buffer.subarray(0, size - position);
-    const reading = handle
-      .read(wanted, position)
-      .then((length) => ({ buffer, chunk: wanted.subarray(0, length) }));
-    // It is asked for later, or never.
-    reading.catch(() => undefined);
-    return reading;
-  };
-  let reading = readOn();
-  try {
-    while (position < size) {
-      signal.throwIfAborted();
-      const { buffer, chunk } = await reading;
-      if (chunk.length === 0) throw shortFile(path, size, position);
-      position += chunk.length;
-      if (position < size) reading = readOn();
-      yield chunk;
-      if (oneAtATime) unused.push(buffer);
-    }
-  } catch (error) {
-    throw isErrno(error) ? fileError('could not read a file', path, error) : error;
-  } finally {
-    await reading.catch(() => undefined);
-    await handle.close();
-  }
-}
-
-function shortFile(path: string, size: number, position: number): StoreError {
-  return new StoreError('a file in the store became shorter while it was read', {
-    detail: `"${path}" had ${size} bytes and ended after ${position}.`,
-    transient: true,
-  });
 }
 
 /** Also where the prefix itself is not there: the first put makes it, and whoever is about to put asks this before. */
