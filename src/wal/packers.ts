@@ -31,9 +31,14 @@ function packHere(slabs: SlabPool): Packer {
   return {
     depth: 1,
     async pack(file) {
-      // Packing blocks this thread: what waits to be done for the puts comes first.
-      await setImmediate();
-      return slabs.packed([...packInto(file, () => slabs.take())]);
+      const pieces: Uint8Array[] = [];
+      const made = packInto(file, () => slabs.take());
+      // Packing blocks this thread: what waits to be done for the puts, and for other threads, comes first, again and again.
+      for (await setImmediate(); ; await setImmediate()) {
+        const next = made.next();
+        if (next.done === true) return slabs.packed(pieces);
+        pieces.push(next.value);
+      }
     },
     async close() {},
   };
