@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { followingSegments, walFileKind } from '../postgres/segment.ts';
 import { archiveAddress, archiveUrl } from '../settings/archive-address.ts';
 import { fetchErrorExit } from '../settings/fetch.ts';
+import { isFull } from '../store/file-error.ts';
 import { destinationFolder } from '../wal/destination.ts';
 import { fetchFailureStatus } from '../wal/fetch-failure.ts';
 import { pathPrefix } from '../wal/log-fields.ts';
@@ -144,8 +145,8 @@ async function fetchDirectly(name: string, path: string, task: Task): Promise<nu
   try {
     return await fetchFromArchive(name, path, task);
   } catch (error) {
-    const { isFull, makeRoom } = await import('../wal/room.ts');
     if (!isFull(error)) throw error;
+    const { makeRoom } = await import('../wal/room.ts');
     await makeRoom(new Spool(destinationFolder(path), archiveAddress(task.context.settings)));
     return fetchFromArchive(name, path, task);
   }

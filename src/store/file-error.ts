@@ -17,6 +17,11 @@ export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.Err
   return codes.length === 0 || codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
+/** Whether what failed, failed since a disk or a quota is full. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && isErrno(error.cause, 'ENOSPC', 'EDQUOT');
+}
+
 export function fileError(message: string, path: string, error: unknown): StoreError {
   const code = isErrno(error) ? (error.code ?? '') : '';
   return new StoreError(message, {

@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
 import { markDone } from '../postgres/archive-status.ts';
 import { otherArchiveWork } from '../postgres/archiver-process.ts';
-import { pushPool } from './pool.ts';
-import type { PushContext } from './push.ts';
+import { isFull } from '../store/file-error.ts';
+import { type PoolOptions, pushPool } from './pool.ts';
+import { type PushContext, pushWalFile } from './push.ts';
 import { writeNote } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
 
@@ -15,19 +16,33 @@ export interface NeighbourPolicy {
   readonly searchPath: string | undefined;
 }
 
+/** Resolves when `named` is durable; rejects with its failure, on a full disk only after it was tried alone. */
 export async function pushWithNeighbours(
   named: WalFile,
   neighbours: readonly WalFile[],
   context: PushContext,
   policy: NeighbourPolicy,
 ): Promise<void> {
-  const { log } = context;
+  const { log, signal } = context;
+  try {
+    await pushPool(named, neighbours, context, marking(named, context, policy));
+  } catch (error) {
+    if (signal.aborted || !(error instanceof UserError && isFull(error))) throw error;
+    log.warning('the archive has no room for the segment and its neighbours', {
+      detail: `${named.name} is tried once more, alone. ${error.detail ?? error.message}`,
+      hint: error.hint,
+    });
+    await pushWalFile(named, context);
+  }
+}
+
+function marking(named: WalFile, { log, archive }: PushContext, policy: NeighbourPolicy): PoolOptions {
   let mark: boolean | undefined = policy.markDone;
-  await pushPool(named, neighbours, context, {
+  return {
     pushed(neighbour) {
       mark ??= otherArchiveWork({ name: named.name, searchPath: policy.searchPath }) === undefined;
       if (mark) markDone(dirname(neighbour.path), neighbour.name);
-      else writeNote(neighbour, context.archive);
+      else writeNote(neighbour, archive);
     },
     failed(neighbour, error) {
       const { message, detail, hint } = error instanceof UserError ? error : { message: String(error) };
@@ -36,5 +51,5 @@ export async function pushWithNeighbours(
         hint,
       });
     },
-  });
+  };
 }

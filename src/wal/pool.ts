@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { UserError } from '../errors.ts';
+import { isFull } from '../store/file-error.ts';
 import { MAX_PACKED_AT_ONCE } from './pack.ts';
 import { createPackers, type PackedFile, type Packer } from './packers.ts';
 import { type PushContext, pushWalFile } from './push.ts';
@@ -27,7 +28,10 @@ const STREAM_LANES = 2;
 const HELD_BYTES = 32 * 1024 * 1024;
 const NEIGHBOUR_MS = 30_000;
 
-/** Resolves when `named` is durable and the neighbours have settled; rejects with the failure of `named` only. */
+/**
+ * Resolves when `named` is durable; rejects with the failure of `named` only. Either way the neighbours have settled: what
+ * they had begun to store is there whole or not at all.
+ */
 export async function pushPool(
   named: WalFile,
   neighbours: readonly WalFile[],
@@ -52,7 +56,9 @@ class Pool {
   readonly #named: WalFile;
   readonly #queue: WalFile[];
   readonly #context: PushContext;
+  readonly #neighbourContext: PushContext;
   readonly #options: PoolOptions;
+  /** Of the neighbours. */
   readonly #stop = new AbortController();
   readonly #puts = new Set<Promise<void>>();
   readonly #packs = new Set<Promise<PackedFile>>();
@@ -61,12 +67,17 @@ class Pool {
   /** Bytes of the last one: the next will be about as large. */
   #usual = 0;
   #isNamedDone = false;
+  #namedFailure: { readonly error: unknown } | undefined;
   #grace: NodeJS.Timeout | undefined;
 
   constructor(named: WalFile, files: readonly WalFile[], context: PushContext, options: PoolOptions) {
     this.#named = named;
     this.#queue = [...files];
-    this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#stop.signal]) };
+    this.#context = context;
+    this.#neighbourContext = {
+      ...context,
+      signal: AbortSignal.any([context.signal, this.#stop.signal]),
+    };
     this.#options = options;
   }
 
@@ -76,9 +87,9 @@ class Pool {
       while (this.#held + this.#packs.size * this.#usual >= HELD_BYTES) {
         await Promise.race([...this.#puts, ...this.#packs]).catch(() => undefined);
       }
-      const file = this.#context.signal.aborted ? undefined : this.#queue.shift();
+      const file = this.#neighbourContext.signal.aborted ? undefined : this.#queue.shift();
       if (file === undefined) return;
-      if (this.#isStreamed(file)) await this.#settle(file, pushWalFile(file, this.#context));
+      if (this.#isStreamed(file)) await this.#settle(file, pushWalFile(file, this.#contextOf(file)));
       else await this.#packAndPut(file, packer);
     }
   }
@@ -87,7 +98,9 @@ class Pool {
     await Promise.all(this.#puts);
     clearTimeout(this.#grace);
     // What stopped the pool later is the neighbours' matter.
-    if (!this.#isNamedDone) this.#context.signal.throwIfAborted();
+    if (this.#isNamedDone) return;
+    if (this.#namedFailure !== undefined) throw this.#namedFailure.error;
+    this.#context.signal.throwIfAborted();
   }
 
   async #packAndPut(file: WalFile, packer: Packer): Promise<void> {
@@ -95,7 +108,7 @@ class Pool {
       const { pieces, bytes, release } = await this.#pack(file, packer);
       this.#held += bytes;
       // Of a put that was given up, a system call may still write them: then they are nobody's any more.
-      const push = pushWalFile(file, this.#context, pieces).then(release);
+      const push = pushWalFile(file, this.#contextOf(file), pieces).then(release);
       const put = this.#settle(file, push).finally(() => {
         this.#held -= bytes;
         this.#puts.delete(put);
@@ -125,15 +138,32 @@ class Pool {
       if (file === this.#named) this.#giveNeighboursTime();
       else this.#options.pushed(file);
     } catch (error) {
-      if (file === this.#named) this.#stop.abort(error);
-      else this.#options.failed(file, error);
+      if (file === this.#named) this.#namedFailed(error);
+      else this.#neighbourFailed(file, error);
     }
+  }
+
+  #namedFailed(error: unknown): void {
+    this.#namedFailure = { error };
+    this.#stop.abort(isFull(error) ? inTheWay() : error);
+  }
+
+  /** On a full disk no other neighbour is begun, and what the others hold is the named one's, while it needs it. */
+  #neighbourFailed(neighbour: WalFile, error: unknown): void {
+    this.#options.failed(neighbour, error);
+    if (!isFull(error)) return;
+    this.#queue.length = 0;
+    if (!this.#isNamedDone) this.#stop.abort(inTheWay());
   }
 
   #giveNeighboursTime(): void {
     this.#isNamedDone = true;
     const { neighbourMs = NEIGHBOUR_MS } = this.#options;
     this.#grace = setTimeout(() => this.#stop.abort(tooLate(neighbourMs)), neighbourMs);
+  }
+
+  #contextOf(file: WalFile): PushContext {
+    return file === this.#named ? this.#context : this.#neighbourContext;
   }
 
   #isStreamed(file: WalFile): boolean {
@@ -143,4 +173,8 @@ class Pool {
 
 function tooLate(neighbourMs: number): UserError {
   return new UserError(`not archived within ${neighbourMs / 1000} s after the file that was asked for`);
+}
+
+function inTheWay(): UserError {
+  return new UserError('given up, to leave the room in the archive to the file that was asked for');
 }

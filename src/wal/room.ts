@@ -6,12 +6,6 @@ import { isAlive, type Spool } from '../archive/prefetch.ts';
 const CHILD_ENDS_MS = 3000;
 const LOOK_MS = 20;
 
-/** Whether the failure says that a disk or a quota is full. */
-export function isFull(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
-}
-
 export async function makeRoom(spool: Spool): Promise<void> {
   const child = spool.clear();
   for (let waited = 0; child !== undefined && isAlive(child) && waited < CHILD_ENDS_MS; waited += LOOK_MS) {

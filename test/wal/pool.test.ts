@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { walKey } from '../../src/archive/layout.ts';
 import { followingSegments } from '../../src/postgres/segment.ts';
 import { createFileStore } from '../../src/store/file.ts';
+import { fileError } from '../../src/store/file-error.ts';
 import type { Store } from '../../src/store/store.ts';
 import { packWalFile } from '../../src/wal/pack.ts';
 import { pushPool } from '../../src/wal/pool.ts';
@@ -44,6 +45,23 @@ function slowFor(names: readonly string[], store: Store): Store {
       if (!keys.has(key)) return store.put(key, body, options);
       await delay(60_000, undefined, { signal: options.signal }).catch(() => undefined);
       throw options.signal.reason;
+    },
+  };
+}
+
+/** Puts of these names find a disk or a quota full, when `begun` others have been begun. */
+function fullFor(names: readonly string[], store: Store, { code = 'ENOSPC', begun = 0 } = {}): Store {
+  const keys = new Set<string>(names.map(walKey));
+  let others = 0;
+  return {
+    ...store,
+    async put(key, body, options) {
+      if (!keys.has(key)) {
+        others += 1;
+        return store.put(key, body, options);
+      }
+      while (others < begun) await delay(1);
+      throw fileError('could not store a file', key, Object.assign(new Error(`${code}: full`), { code }));
     },
   };
 }
@@ -98,6 +116,62 @@ describe('a pool whose named file is durable', () => {
     await done;
     expect(pushed).toEqual([]);
     expect(made.archived()).toEqual([`${NAMED}.lzo`]);
+  });
+});
+
+describe('a neighbour that finds the archive full', () => {
+  const GIVEN_UP = 'given up, to leave the room in the archive to the file that was asked for';
+
+  it.each(['ENOSPC', 'EDQUOT'])('ends the others while the named file needs the room: %s', async (code) => {
+    const made = scene();
+    const [first = '', second = '', third = ''] = NEIGHBOURS;
+    // Those that are not given up would be stored; the named one is, as soon as nobody is in its way.
+    const waiting = new Set<string>([first, second].map(walKey));
+    const slow = slowFor([first, second], made.store);
+    const inTheWay: Store = {
+      ...slow,
+      async put(key, body, options) {
+        if (key === walKey(NAMED)) while (waiting.size > 0) await delay(1);
+        return slow.put(key, body, options).finally(() => waiting.delete(key));
+      },
+    };
+    const { done, pushed, failed } = push(fullFor([third], inTheWay, { code, begun: 3 }), made);
+    await done;
+    expect(pushed).toEqual([]);
+    expect(failed.sort()).toEqual(
+      [`${first}: ${GIVEN_UP}`, `${second}: ${GIVEN_UP}`, `${third}: could not store a file`].sort(),
+    );
+    expect(made.archived()).toEqual([`${NAMED}.lzo`]);
+  });
+
+  it('is the last that is begun', async () => {
+    const made = scene();
+    const [first = '', , third = ''] = NEIGHBOURS;
+    const { done, pushed, failed } = push(fullFor([first], made.store), made);
+    await done;
+    expect(pushed).toEqual([]);
+    expect(failed).toContain(`${first}: could not store a file`);
+    expect(failed.join()).not.toContain(third);
+    expect(made.archived()).toEqual([`${NAMED}.lzo`]);
+  });
+
+  it('ends no other when the named file is archived already', async () => {
+    const made = scene();
+    const [first = '', ...others] = NEIGHBOURS;
+    const settled = new Set<string>();
+    const full = fullFor([first], made.store);
+    const late: Store = {
+      ...full,
+      async put(key, body, options) {
+        const before = key === walKey(first) ? NAMED : first;
+        if (key !== walKey(NAMED)) while (!settled.has(walKey(before))) await delay(1);
+        return full.put(key, body, options).finally(() => setImmediate(() => settled.add(key)));
+      },
+    };
+    const { done, pushed, failed } = push(late, made);
+    await done;
+    expect(failed).toEqual([`${first}: could not store a file`]);
+    expect(pushed.sort()).toEqual(others);
   });
 });
 
