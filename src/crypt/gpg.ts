@@ -129,7 +129,9 @@ async function readHead(iterator: AsyncIterator<Uint8Array>, bytes = ARMOR.lengt
   while (head.length < bytes) {
     const next = await iterator.next();
     if (next.done === true) break;
-    head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+    // Too short a chunk is copied: asking for the next one may change it.
+    const isEnough = head.length === 0 && next.value.length >= bytes;
+    head = isEnough ? next.value : Buffer.concat([head, next.value]);
   }
   return head;
 }

@@ -108,6 +108,30 @@ describe.runIf(hasGpg())('gpg', () => {
     }
   });
 
+  test('a source may use the memory of a chunk again when it is asked for the next', async () => {
+    async function* reusing(bytes: Uint8Array, size: number) {
+      const memory = Buffer.alloc(size);
+      for await (const chunk of chunks(bytes, size)) {
+        memory.set(chunk);
+        yield memory.subarray(0, chunk.length);
+        memory.fill(0xff);
+      }
+    }
+    const plain = Buffer.concat([LZOP, pattern(1000)]);
+    for (const [object, size] of [
+      [plain, 1],
+      [plain, 20],
+      [plain, 500],
+      [keyring.gpg(['-e', '-r', GOLDEN_KEY], plain), 5],
+      [keyring.gpg(['-e', '-r', GOLDEN_KEY], plain), 100],
+    ] as const) {
+      const parts: Buffer[] = [];
+      for await (const chunk of decryptIfEncrypted(reusing(object, size), { signal: never }))
+        parts.push(Buffer.from(chunk));
+      expect(Buffer.concat(parts).equals(plain), `${size}`).toBe(true);
+    }
+  });
+
   test('an ASCII-armored message is decrypted too', async () => {
     const armored = keyring.gpg(['-e', '-a', '-r', GOLDEN_KEY], 'as text');
     expect((await all(decryptIfEncrypted(chunks(armored), { signal: never }))).toString()).toBe('as text');
