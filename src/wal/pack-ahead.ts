@@ -12,7 +12,7 @@ export function packAhead(file: WalFile): AsyncIterable<Uint8Array> {
 }
 
 class PiecesAhead implements AsyncIterator<Uint8Array> {
-  readonly #slabs = EncoderSlabs.take();
+  #slabs = EncoderSlabs.take();
   readonly #pieces: Generator<Uint8Array>;
   #ahead: Promise<IteratorResult<Uint8Array>> | undefined;
 
@@ -41,8 +41,14 @@ class PiecesAhead implements AsyncIterator<Uint8Array> {
       return next;
     } finally {
       // Only when the reader has asked for what is behind the end: who gives up earlier may still be writing.
-      if (isOver) this.#slabs?.giveBack();
+      if (isOver) this.#giveBack();
     }
+  }
+
+  /** Once: when the reader asks again behind the end, another may have them. */
+  #giveBack(): void {
+    this.#slabs?.giveBack();
+    this.#slabs = undefined;
   }
 
   async return(): Promise<IteratorResult<Uint8Array>> {

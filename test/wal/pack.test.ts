@@ -133,6 +133,16 @@ describe('a file that is packed ahead of its reader', () => {
     expect(pieces.length).toBeGreaterThan(0);
   });
 
+  it('does not give away what another has when it is asked again behind its end', async () => {
+    const [early, late] = [file, segment(NAMES[2] ?? '', 4)];
+    const over = packAhead(early)[Symbol.asyncIterator]();
+    while ((await over.next()).done !== true);
+    const holder = readSlowly(packAhead(early));
+    expect((await over.next()).done).toBe(true);
+    const all = await Promise.all([holder, readSlowly(packAhead(late))]);
+    expect([isWhole(early, all[0]), isWhole(late, all[1])]).toEqual([true, true]);
+  });
+
   it('may use the codec’s memory after another that came to its end, but not after one that was given up', async () => {
     const buffersOf = async (source: AsyncIterable<Uint8Array>) => {
       const buffers = new Set<unknown>();
