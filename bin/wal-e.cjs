@@ -40,6 +40,8 @@ const Module = module.constructor;
 const CACHED = new Set(['./s3.cjs']);
 /** The first line of such a file: a comment with a hash of the rest. */
 const ID_BYTES = 67;
+/** Of either copy, many times what it has: no memory is spent on a file that is something else. */
+const MOST_CACHE_BYTES = 16 * 1024 * 1024;
 
 try {
   load(`${findFolder()}/main.cjs`);
@@ -102,7 +104,8 @@ function readCache(path, id, program) {
     descriptor = openSync(path);
     const stat = fstatSync(descriptor);
     const half = (stat.size - ID_BYTES) / 2;
-    if (!isTrusted(stat, program) || !Number.isInteger(half) || half <= 0) return undefined;
+    if (!isTrusted(stat, program)) return undefined;
+    if (!Number.isInteger(half) || half <= 0 || half > MOST_CACHE_BYTES) return undefined;
     const bytes = read(descriptor, ID_BYTES + half);
     const first = bytes.subarray(ID_BYTES);
     return bytes.latin1Slice(0, ID_BYTES) === id && isNext(descriptor, first) ? first : undefined;

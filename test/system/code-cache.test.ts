@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -105,6 +106,22 @@ describe('the code cache', () => {
     start();
     expect(isAccepted(readFileSync(cachePath()))).toBe(true);
     expect(readFileSync(cachePath()).subarray(0, 67).equals(good.subarray(0, 67))).toBe(true);
+  });
+
+  test('that is far too large is not read, but made anew', () => {
+    start();
+    const id = readFileSync(cachePath()).subarray(0, 67);
+    writeFileSync(cachePath(), id);
+    // A gigabyte for either copy.
+    truncateSync(cachePath(), 67 + 2 * 1024 ** 3 - 2);
+    const preload = join(folder, 'memory.cjs');
+    writeFileSync(preload, "process.on('exit', () => console.log(process.resourceUsage().maxRSS));");
+    const args = ['--require', preload, join(folder, 'bin', 'wal-e.cjs'), 'version'];
+    const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    // KiB; most of it is Node.
+    expect(Number(stdout.trim().split('\n').at(-1))).toBeLessThan(300_000);
+    start();
+    expect(isAccepted(readFileSync(cachePath()))).toBe(true);
   });
 
   test.each([0o666, 0o664])('that others can write (mode %o) is not used, but made anew', (mode) => {
