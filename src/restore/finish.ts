@@ -11,7 +11,7 @@ import { syncFolder } from '../tar/folders.ts';
 import { shown, toBytes } from '../tar/member-error.ts';
 import type { MarkedLink } from './marker.ts';
 import { WAL_FOLDERS } from './members.ts';
-import { giveTo, type Owner, replaceFile } from './owned-file.ts';
+import { giveTo, type Owner, removeUnfinished, replaceFile } from './owned-file.ts';
 import { formatTablespaceMap, parseTablespaceMap } from './tablespace-map.ts';
 import type { PlacedTablespace } from './tablespaces.ts';
 import { ifThere } from './target.ts';
@@ -33,6 +33,7 @@ const MAX_MAP_BYTES = 64 * 1024 * 1024;
 
 /** Makes links and folders and rewrites the tablespace map. */
 export async function connect(restore: Unfinished): Promise<void> {
+  await removeUnfinished(restore.directory);
   for (const link of restore.links) await makeArchivedLink(link, restore);
   await makeWalFolder(restore);
   for (const tablespace of restore.tablespaces) await makeTablespaceLink(tablespace, restore);

@@ -27,6 +27,7 @@ import type { Store } from '../../src/store/store.ts';
 import { controlFile, leastMembers, storeBackup, storePart } from '../harness/backup.ts';
 import { testContext } from '../harness/context.ts';
 import { compress } from '../harness/lzop.ts';
+import { canMount, mountSmall } from '../harness/mount.ts';
 import { poll } from '../harness/poll.ts';
 import { seededBytes } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
@@ -658,6 +659,22 @@ describe('a run that was broken off', () => {
     expect(readdirSync(data).filter((name) => name.startsWith(MARKER))).toEqual([]);
   });
 
+  it.each([true, false])(
+    'leaves nothing of the files that a killed run was writing, whether it writes them (%s) or not',
+    async (recoveryConf) => {
+      const { name, parts } = await threeParts();
+      await storePart(store, name, 2, Buffer.alloc(parts[2]?.length ?? 0));
+      await brokenRestore(fetch({ poolSize: 1 }));
+      for (const begun of ['postgresql.auto.conf', 'recovery.signal'])
+        writeFileSync(join(data, `${begun}.wal-e-new`), 'restore_comm');
+      await threeParts();
+      await fetch({ recoveryConf });
+      const written = ['postgresql.auto.conf', 'recovery.signal'];
+      const there = readdirSync(data).filter((entry) => /auto\.conf|signal|wal-e/.test(entry));
+      expect(there.sort()).toEqual(recoveryConf ? written : []);
+    },
+  );
+
   it('leaves its links to the run that ends it', async () => {
     const link = { name: 'server.key', type: '2', linkName: 'base' };
     const recipe = { parts: [[...leastMembers(), link], [file('base/2', seededBytes(900_000, 2))]] };
@@ -817,6 +834,34 @@ describe('an archive that cannot be right', () => {
 });
 
 describe('--recovery-conf', () => {
+  it.runIf(canMount())('that finds the disk full changes no file, and is gone on with', async () => {
+    const before = `${'# '.repeat(150_000)}\n`;
+    await storeBackup(store, { parts: [[...leastMembers(), file('postgresql.auto.conf', before)]] });
+    await storeWal('000000010000000000000003');
+    const mount = join(createScratch(), 'small');
+    mkdirSync(mount);
+    // For the members, but not for a second copy of the settings.
+    mountSmall(mount, 512 * 1024);
+    data = join(mount, 'data');
+    const wishes = { clusterDirectory: data, recoveryConf: true };
+    await expect(fetch(wishes)).rejects.toMatchObject({
+      message: 'could not write to the target of the restore',
+      detail: expect.stringMatching(/^ENOSPC: /),
+      hint: 'Make room and run the command again: it goes on with the parts that are not there yet.',
+    });
+    expect(readFileSync(join(data, 'postgresql.auto.conf'), 'utf8')).toBe(before);
+    expect(readdirSync(data).filter((name) => /wal-e|signal/.test(name))).toEqual([MARKER]);
+    expect(existsSync(join(data, 'global/pg_control'))).toBe(false);
+    execFileSync('mount', ['-o', 'remount,size=2m', mount]);
+    const counted = counting(store);
+    await fetch(wishes, counted.store);
+    expect(counted.gets).toEqual([]);
+    const after = readFileSync(join(data, 'postgresql.auto.conf'), 'utf8');
+    expect(after.startsWith(before)).toBe(true);
+    expect(after).toContain('\nrestore_command = ');
+    expect(readdirSync(data).filter((name) => /wal-e|signal/.test(name))).toEqual(['recovery.signal']);
+  });
+
   it('writes the settings and the signal before the server can be started', async () => {
     await threeParts();
     await storeWal('000000010000000000000003');

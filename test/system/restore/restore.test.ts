@@ -1,6 +1,15 @@
 /** Backups of real servers, restored by the built program and started. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -379,6 +388,47 @@ describe.runIf(process.getuid?.() === 0)('a target that the user may not use', (
       });
     }
   });
+});
+
+describe.runIf(process.getuid?.() === 0)('an unfinished restore whose marker the user may not read', () => {
+  it.each(['of root', 'of his own, without rights'])(
+    'is not gone on with, and nothing in it is changed: a marker %s',
+    async (whose) => {
+      const { uid, gid } = serverAccount();
+      const folder = scratch();
+      const archive = join(folder, 'archive');
+      await storeBackup(createFileStore(archive), { parts: [leastMembers()] });
+      execFileSync('chmod', ['-R', 'a+rX', folder]);
+      const directory = join(folder, 'data');
+      mkdirSync(directory, { mode: 0o700 });
+      const marker = join(directory, 'wal-e-restore-incomplete.json');
+      writeFileSync(marker, '{"note":"of another"}', { mode: whose === 'of root' ? 0o600 : 0 });
+      for (const name of ['PG_VERSION', 'backup_label']) writeFileSync(join(directory, name), 'of another');
+      execFileSync('chown', [`${uid}:${gid}`, directory, join(directory, 'PG_VERSION')]);
+      if (whose !== 'of root') execFileSync('chown', [`${uid}:${gid}`, marker]);
+      const look = () =>
+        readdirSync(directory)
+          .sort()
+          .map((name) => {
+            const { ino, mtimeMs, ctimeMs, mode } = statSync(join(directory, name));
+            return { name, ino, mtimeMs, ctimeMs, mode, text: readFileSync(join(directory, name), 'utf8') };
+          });
+      const before = look();
+      const environment = { WALE_FILE_PREFIX: `file://localhost${archive}` };
+      for (const option of ['--recovery-conf', '--dry-run', '--force']) {
+        const words = ['backup-fetch', option, directory, 'LATEST'];
+        const { status, stderr } = await runProgram(words, { environment, uid });
+        expect(status, stderr).toBe(1);
+        expect(logEntries(stderr).at(-1)).toMatchObject({
+          level: 'ERROR',
+          message: 'could not read the marker file of the incomplete restore in the target',
+          detail: expect.stringMatching(`^EACCES: .*'${marker}'`),
+          hint: 'Run the restore as the user who runs the server, or as root.',
+        });
+        expect(look()).toEqual(before);
+      }
+    },
+  );
 });
 
 describe('a disk that runs full', () => {
