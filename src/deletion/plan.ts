@@ -91,7 +91,7 @@ async function planWith(
   const verdicts = verdictsOf(goal, findings, history, options.now);
   const pins = pinsOf(goal, verdicts, findings, history);
   const rule = new WalRule(pins, history, {
-    below: goal.kind === 'everything' || findings.dated.length > 0 ? limitOf(goal, history) : 0,
+    below: goal.kind === 'everything' || findings.dated.length > 0 ? limitOf(goal, findings, history) : 0,
     severalSystems: findings.systems.length > 1,
     liveSince: findings.youngSince,
     spareSince: options.spareSince,
@@ -180,9 +180,13 @@ function isDead(
   return leftover.started <= youngSince && !isAlive;
 }
 
-function limitOf(goal: Goal, history: History): number | undefined {
-  if (goal.kind === 'before-backup') return placeOf(backupSegment(goal.name), history).index;
-  return goal.kind === 'before-segment' ? placeOf(goal.segment, history).index : undefined;
+/** A name does not always tell where the backup begins. */
+function limitOf(goal: Goal, { survey }: Findings, history: History): number | undefined {
+  if (goal.kind === 'before-segment') return placeOf(goal.segment, history).index;
+  if (goal.kind !== 'before-backup') return undefined;
+  const named = survey.backups.filter(({ name }) => name === goal.name);
+  const starts = [backupSegment(goal.name), ...named.flatMap(earliestSegments)];
+  return Math.min(...starts.map((segment) => placeOf(segment, history).index));
 }
 
 function goes({ backup, state }: Incomplete, goal: Goal, rule: WalRule, history: History): boolean {

@@ -550,6 +550,20 @@ describe('a backup that the original took of a stopped server, named after the w
     expect(archive.segments()).toEqual(range(3, 40));
   });
 
+  it('keeps all WAL from where it may start on, when it is named: also what no kept backup needs', async () => {
+    const archive = new Archive();
+    archive.history(2, '1\t0/3000000\tx\n');
+    archive.history(3, '1\t0/1E000000\tx\n');
+    misnamed(archive, NOW - 50 * DAY, 2);
+    archive.backup({ timeline: 3, start: 32, at: NOW - 40 * DAY });
+    archive.wal(1, 3, 30);
+    archive.wal(2, 3, 20);
+    archive.wal(3, 30, 40);
+    const keys = archive.store.keys();
+    await deleteIn(archive.store, olderThan(`base_${segmentAt(2, 0x50)}_00000050`));
+    expect(archive.store.keys()).toEqual(keys);
+  });
+
   it('stays when a segment is named: where it starts nobody knows', async () => {
     const archive = stopped();
     await deleteIn(archive.store, olderThan(segmentAt(1, 30)));

@@ -10,8 +10,10 @@ import { UserError } from '../../src/errors.ts';
 import { testContext } from '../harness/context.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 import { seededRandom } from '../harness/random.ts';
-import { DAY, MODEL_SEGMENT_BYTES, type Model, type ModelBackup, makeModel, nameAt } from './model.ts';
+import { DAY, makeModel } from './model.ts';
+import { MODEL_SEGMENT_BYTES, type Model, type ModelBackup, nameAt } from './model-facts.ts';
 import {
+  apparentPins,
   complete,
   goes,
   historiesAreKnown,
@@ -20,6 +22,7 @@ import {
   keptNames,
   type ModelGoal,
   pins,
+  placeInName,
   refusal,
 } from './oracle.ts';
 
@@ -70,10 +73,24 @@ async function restorable(store: MemoryStore): Promise<Set<string>> {
   );
 }
 
+/** The same for a plan, which knows some segments to be another system's than that of the backups that would need them. */
+async function restorableAsPlanned(model: Model, goal: ModelGoal): Promise<Set<string>> {
+  const store = copyOf(model.store);
+  const held = apparentPins(model, keptNames(model, goal), goal);
+  for (const wal of model.wal) if (isReplaced(model, wal, held)) store.objects.delete(wal.key);
+  return restorable(store);
+}
+
 const NO_LIMITS = { below: undefined, severalSystems: false, liveSince: new Date(0) };
 
-/** What must hold whenever one looks, also in the middle. */
-async function checkSafety(model: Model, before: ReadonlySet<string>, store: MemoryStore, goal: ModelGoal) {
+/** What must hold whenever one looks, also in the middle. `refused`: a backup that the store would not let go. */
+async function checkSafety(
+  model: Model,
+  before: ReadonlySet<string>,
+  store: MemoryStore,
+  goal: ModelGoal,
+  refused: readonly string[] = [],
+) {
   const now = await restorable(store);
   for (const backup of complete(model)) {
     const { name } = backup;
@@ -81,7 +98,7 @@ async function checkSafety(model: Model, before: ReadonlySet<string>, store: Mem
     if (isListed && before.has(name) && !now.has(name) && ownWalIsThere(model, backup))
       throw new Error(`${name} is listed and broken`);
   }
-  const held = pins(model, keptNames(model, goal), goal);
+  const held = pins(model, new Set([...keptNames(model, goal), ...refused]), goal);
   for (const wal of model.wal)
     if (isNeeded(model, wal, held) && !store.objects.has(wal.key)) throw new Error(`${wal.key} was needed`);
 }
@@ -105,7 +122,7 @@ function must(what: string, stays: boolean, should: boolean): void {
 
 async function checkResult(model: Model, original: MemoryStore, store: MemoryStore, goal: ModelGoal) {
   const kept = keptNames(model, goal);
-  const held = pins(model, kept, goal);
+  const held = apparentPins(model, kept, goal);
   const stays = (key: string) => store.objects.has(key);
   for (const key of original.keys()) {
     const name = /^basebackups_005\/(base_.{24}_.{8})[/_]/.exec(key)?.[1];
@@ -120,15 +137,22 @@ async function checkResult(model: Model, original: MemoryStore, store: MemorySto
     if (model.foreign.includes(key) || key.includes('.partial')) must(key, stays(key), keepsStrange);
     if (key.includes('.history')) must(key, stays(key), keepsHistory);
   }
-  if (goal.verb === 'everything') return;
+  if (goal.verb === 'everything') {
+    if (historiesAreKnown(model))
+      for (const wal of model.wal) must(wal.key, stays(wal.key), isNeeded(model, wal, held));
+    return;
+  }
   for (const wal of model.wal) if (isReplaced(model, wal, held)) must(wal.key, stays(wal.key), false);
   if (!historiesAreKnown(model)) return;
   for (const wal of model.wal) must(wal.key, stays(wal.key), !goes(model, wal, held, goal));
-  const isBehind = ({ timeline, start, finished, system }: (typeof model.backups)[number]) =>
-    goes(model, { key: '', system, timeline, index: start, archived: finished }, held, goal);
-  for (const backup of model.backups)
-    if (backup.state === 'old')
-      must(backup.name, stays(`basebackups_005/${backup.name}/extended_version.txt`), !isBehind(backup));
+  for (const backup of model.backups) {
+    if (backup.state !== 'old' || backup.uploading) continue;
+    const { timeline, start } = placeInName(backup);
+    const { system, finished: archived } = backup;
+    if (!model.timelines.some(({ number }) => number === timeline)) continue;
+    const isBehind = goes(model, { key: '', system, timeline, index: start, archived }, held, goal);
+    must(backup.name, stays(`basebackups_005/${backup.name}/extended_version.txt`), !isBehind);
+  }
 }
 
 /** Runs delete on `count` archives, each with the next seed; throws naming the seed. Returns how often it refused. */
@@ -156,7 +180,7 @@ async function oneCase(model: Model, goal: ModelGoal, random: () => number): Pro
   const dry = await attempt(told, { ...argumentsOf(goal), confirm: false });
   expect(told.keys()).toEqual(model.store.keys());
   const done = await attempt(undisturbed, argumentsOf(goal));
-  checkRefusal(model, goal, before, done);
+  checkRefusal(model, goal, await restorableAsPlanned(model, goal), done);
   if (typeof done === 'string') {
     expect(dry).toBe(done);
     expect(undisturbed.keys()).toEqual(model.store.keys());
@@ -171,6 +195,7 @@ async function oneCase(model: Model, goal: ModelGoal, random: () => number): Pro
   await checkSafety(model, before, undisturbed, goal);
   await checkResult(model, model.store, undisturbed, goal);
 
+  await checkStubborn(model, goal, before, gone, random);
   const killed = copyOf(model.store);
   let left = Math.floor(random() * (gone.length + 1));
   killed.beforeRemove = () => {
@@ -187,6 +212,26 @@ async function oneCase(model: Model, goal: ModelGoal, random: () => number): Pro
   if (historiesAreKnown(model)) expect(again).toEqual([]);
   else await checkSafety(withoutDeleted(model, goal), before, undisturbed, goal);
   return true;
+}
+
+/** One sentinel that should go cannot be removed: then all of that backup stays, and all WAL that it needs. */
+async function checkStubborn(
+  model: Model,
+  goal: ModelGoal,
+  before: ReadonlySet<string>,
+  gone: readonly string[],
+  random: () => number,
+): Promise<void> {
+  const doomed = gone.filter((key) => key.endsWith('_sentinel.json') && !model.foreign.includes(key));
+  const sentinel = doomed[Math.floor(random() * doomed.length)];
+  if (sentinel === undefined) return;
+  const store = copyOf(model.store);
+  store.stubborn.add(sentinel);
+  await attempt(store, argumentsOf(goal), 1);
+  const objects = sentinel.replace('_backup_stop_sentinel.json', '');
+  for (const key of model.store.keys())
+    if (key.startsWith(objects) && !model.foreign.includes(key)) must(key, store.objects.has(key), true);
+  await checkSafety(model, before, store, goal, [objects.replace('basebackups_005/', '')]);
 }
 
 function withoutDeleted(model: Model, goal: ModelGoal): Model {
@@ -210,10 +255,10 @@ function checkRefusal(
 }
 
 /** The addresses that were logged as deleted; why, when delete refused. */
-async function attempt(store: MemoryStore, args: DeleteArguments): Promise<string[] | string> {
+async function attempt(store: MemoryStore, args: DeleteArguments, status = 0): Promise<string[] | string> {
   const context = testContext({ store });
   try {
-    expect(await run(args, context)).toBe(0);
+    expect(await run(args, context)).toBe(status);
   } catch (error) {
     if (error instanceof Error && error.message === 'killed') return [];
     if (error instanceof UserError) return error.message;

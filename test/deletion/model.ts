@@ -3,58 +3,37 @@
  * What delete does is compared with this knowledge, not with its own reading of the names.
  */
 
-import { backupName, partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
-import { type OwnFacts, writeSentinel } from '../../src/archive/sentinel.ts';
+import {
+  type BackupName,
+  backupName,
+  listedKey,
+  parseBackupName,
+  partKey,
+  sentinelKey,
+  versionKey,
+  walKey,
+} from '../../src/archive/layout.ts';
+import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { historyName } from '../../src/archive/timeline.ts';
-import { LzopEncoder } from '../../src/codec/encoder.ts';
-import { formatLsn, segmentName } from '../../src/postgres/segment.ts';
+import { formatLsn } from '../../src/postgres/segment.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import {
+  lzop,
+  MODEL_SEGMENT_BYTES,
+  type Model,
+  type ModelBackup,
+  type ModelTimeline,
+  type ModelWal,
+  NO_SPEC,
+  nameAt,
+  offlineName,
+  ownFacts,
+  SEGMENTS_IN_LOG,
+  stopOf,
+} from './model-facts.ts';
 
 const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
-export const MODEL_SEGMENT_BYTES = 16 * 1024 * 1024;
-
-export interface ModelTimeline {
-  readonly system: string;
-  readonly number: number;
-  /** Oldest first: the timelines it came from, each with the index of the segment in which it was left. */
-  readonly ancestors: readonly { readonly timeline: number; readonly index: number; readonly lsn: bigint }[];
-  readonly first: number;
-  readonly last: number;
-  readonly hasHistory: boolean;
-}
-
-export interface ModelBackup {
-  readonly name: string;
-  readonly system: string;
-  readonly timeline: number;
-  readonly start: number;
-  readonly stop: number;
-  readonly started: number;
-  readonly finished: number;
-  readonly kind: 'own' | 'original';
-  readonly state: 'complete' | 'young' | 'old';
-  /** Its sentinel can be read and tells when it was finished. */
-  readonly statesTime: boolean;
-}
-
-export interface ModelWal {
-  readonly key: string;
-  readonly system: string;
-  readonly timeline: number;
-  readonly index: number;
-  readonly archived: number;
-}
-
-export interface Model {
-  readonly store: MemoryStore;
-  readonly now: number;
-  readonly timelines: readonly ModelTimeline[];
-  readonly backups: readonly ModelBackup[];
-  readonly wal: readonly ModelWal[];
-  readonly foreign: readonly string[];
-  readonly foreignStarts: readonly { readonly timeline: number; readonly index: number }[];
-}
 
 type Random = () => number;
 
@@ -67,10 +46,6 @@ function pick<Item>(random: Random, items: readonly Item[]): Item {
   const item = items[int(random, 0, items.length - 1)];
   if (item === undefined) throw new Error('nothing to pick from');
   return item;
-}
-
-export function nameAt(timeline: number, index: number): string {
-  return segmentName(timeline, BigInt(index) * BigInt(MODEL_SEGMENT_BYTES), MODEL_SEGMENT_BYTES);
 }
 
 export function makeModel(random: Random): Model {
@@ -92,6 +67,8 @@ class Builder {
   /** Timeline and index of a segment -> when the first byte was written to it. */
   readonly #began = new Map<string, number>();
   #clock = Date.parse('2026-01-01T00:00:00Z');
+  /** The server is stopped for some of its backups. */
+  #stops = false;
 
   /** `several`: systems, told apart by what their sentinels state. */
   constructor(random: Random, several: boolean) {
@@ -105,18 +82,24 @@ class Builder {
     const life = this.#several ? 'own' : pick(random, LIVES);
     // After a pg_upgrade the numbers start again, and come to where they were.
     const before = this.#timelines[0]?.first;
+    this.#stops = life !== 'own' && chance(random, 0.6);
     const start =
       before !== undefined && chance(random, 0.6)
         ? int(random, Math.max(before - 20, 1), before + 10)
-        : int(random, 1, 400);
+        : this.#stops && chance(random, 0.7)
+          ? pick(random, [0, 1, 2]) * SEGMENTS_IN_LOG + int(random, 1, 10)
+          : int(random, 1, 400);
     const own: ModelTimeline[] = [];
     const count = int(random, 1, 4);
-    for (let number = 1; number <= count; number += 1) {
-      const parent = number === 1 ? undefined : pick(random, own);
+    // From 10 on the original spells timelines otherwise than PostgreSQL where the server was stopped.
+    let number = this.#stops && chance(random, 0.4) ? int(random, 8, 16) : 1;
+    for (let at = 1; at <= count; at += 1) {
+      const parent = at === 1 ? undefined : pick(random, own);
       // Whoever moves from WAL-E to this tool has backups of both.
-      const kind = life === 'moved' ? (number > count / 2 ? 'own' : 'original') : life;
+      const kind = life === 'moved' ? (at > count / 2 ? 'own' : 'original') : life;
       own.push(this.#timeline(system, number, parent, start, kind));
       this.#clock += int(random, 1, 60) * HOUR;
+      number += this.#stops && chance(random, 0.2) ? int(random, 2, 6) : 1;
     }
     this.#timelines.push(...own);
     this.#clock += 3 * DAY;
@@ -135,8 +118,9 @@ class Builder {
     const inherited = parent?.ancestors ?? [];
     const reached = inherited.at(-1)?.lsn ?? 0n;
     const lsn = chosen > reached ? chosen : reached;
-    const ancestors =
-      parent === undefined ? [] : [...inherited, { timeline: parent.number, index: branch, lsn }];
+    const from = parent?.number ?? number - 1;
+    // Of the timelines before the first that was archived only the last one is told.
+    const ancestors = from === 0 ? [] : [...inherited, { timeline: from, index: branch, lsn }];
     const timeline = {
       system,
       number,
@@ -172,6 +156,7 @@ class Builder {
   #segment(timeline: ModelTimeline, index: number, kind: 'own' | 'original'): void {
     const random = this.#random;
     this.#began.set(`${timeline.number}/${index}`, this.#clock);
+    if (this.#stops && kind === 'original' && chance(random, 0.15)) this.#offlineBackup(timeline, index);
     this.#clock += HOUR;
     if (chance(random, 0.05)) this.#clock += 2 * DAY;
     const key = walKey(nameAt(timeline.number, index));
@@ -182,24 +167,22 @@ class Builder {
     }
     if (chance(random, 0.12)) this.#backup(timeline, index, kind);
     if (chance(random, 0.01)) this.#strangers(timeline, index);
-    if (chance(random, 0.02))
-      this.#store.uploads.push({
-        key,
-        started: new Date(this.#clock),
-        id: `${key} ${this.#store.uploads.length}`,
-      });
+    if (chance(random, 0.02)) this.#upload(key);
   }
 
   #backup(timeline: ModelTimeline, stop: number, kind: 'own' | 'original'): void {
     const random = this.#random;
     const start = Math.max(timeline.first, stop - int(random, 0, 2));
-    // With two digits it could look like one of those that the original names after the wrong segment.
-    const offset = pick(random, [140, 196, 1234]);
+    // Like one of those that the original names after the wrong segment.
+    const digits = nameAt(timeline.number, start).slice(22);
+    const alike = /^[4-9]\d$/.test(digits) && chance(random, 0.5) ? [Number(digits)] : [];
+    const offset = pick(random, alike.length > 0 ? alike : [140, 196, 1234]);
     const name = backupName(nameAt(timeline.number, start), offset);
     if (this.#backups.some((backup) => backup.name === name)) return;
     const state = chance(random, 0.15) ? 'old' : 'complete';
     this.#clock += 60_000;
-    this.#objects(name, timeline, { start, stop, kind, state });
+    this.#objects(name, timeline, { start, stop, kind, state, server: 'running' });
+    if (state === 'old' && !this.#store.objects.has(versionKey(name))) return;
     const label = `${nameAt(timeline.number, start)}.${offset.toString(16).toUpperCase().padStart(8, '0')}.backup`;
     this.#wal.set(walKey(label), {
       key: walKey(label),
@@ -211,37 +194,53 @@ class Builder {
     this.#put(walKey(label), lzop('LABEL: x\n'));
   }
 
+  /** It writes no label file, and the segment in which it starts is archived when the server has filled it. */
+  #offlineBackup(timeline: ModelTimeline, index: number): void {
+    const random = this.#random;
+    const place = BigInt(index) * BigInt(MODEL_SEGMENT_BYTES) + pick(random, [40n, 0x1234n, 0x300028n]);
+    const name = parseBackupName(offlineName(timeline.number, place));
+    if (name === undefined) throw new Error('a name that nobody reads');
+    if (this.#backups.some((backup) => backup.name === name)) return;
+    const state = chance(random, 0.2) ? 'old' : 'complete';
+    this.#clock += 60_000;
+    this.#objects(name, timeline, { start: index, stop: index, kind: 'original', state, server: 'stopped' });
+  }
+
   #objects(
-    name: ReturnType<typeof backupName>,
+    name: BackupName,
     timeline: ModelTimeline,
-    facts: Pick<ModelBackup, 'start' | 'stop' | 'kind' | 'state'>,
+    facts: Pick<ModelBackup, 'start' | 'stop' | 'kind' | 'state' | 'server'>,
   ): void {
     const random = this.#random;
     const parts = int(random, 1, 3);
     const finished = this.#clock;
-    this.#put(versionKey(name), new Uint8Array(20));
-    for (let number = 0; number < parts; number += 1)
-      if (!chance(random, 0.03)) this.#put(partKey(name, number), new Uint8Array(10));
-    const { start, stop, kind, state } = facts;
-    const started = this.#began.get(`${timeline.number}/${start}`) ?? finished;
-    const isCut = state === 'complete' && !this.#several && chance(random, 0.02);
-    if (state === 'complete') {
+    const { kind, state } = facts;
+    const started = this.#began.get(`${timeline.number}/${facts.start}`) ?? finished;
+    const uploading = state === 'old' && chance(random, 0.2);
+    if (uploading) this.#upload(partKey(name, 0));
+    else {
+      this.#put(versionKey(name), new Uint8Array(20));
+      for (let number = 0; number < parts; number += 1)
+        if (!chance(random, 0.03)) this.#put(partKey(name, number), new Uint8Array(10));
+    }
+    const isCut = !this.#several && chance(random, facts.server === 'stopped' ? 0.1 : 0.02);
+    const sentinel = state === 'complete' ? (isCut ? 'cut' : 'readable') : 'none';
+    if (sentinel !== 'none') {
       const own = kind === 'own' ? ownFacts(timeline, { ...facts, started, finished, parts }) : undefined;
-      const text = writeSentinel({
-        stopSegment: nameAt(timeline.number, stop),
-        stopOffset: '00000256',
-        expandedSizeBytes: 1,
-        spec: undefined,
-        own,
-      });
-      this.#put(sentinelKey(name), Buffer.from(isCut ? '{' : text));
+      const text = writeSentinel({ ...stopOf(name, timeline, facts), ...NO_SPEC, own });
+      this.#put(sentinelKey(name), Buffer.from(sentinel === 'cut' ? '{' : text));
     }
     const { system, number } = timeline;
-    const statesTime = kind === 'own' && state === 'complete' && !isCut;
+    const statesTime = kind === 'own' && sentinel === 'readable';
     this.#backups.push({
-      ...{ name, system, timeline: number },
-      ...{ start, stop, started, finished, kind, state, statesTime },
+      ...{ name, system, timeline: number, ...facts },
+      ...{ started, finished, sentinel, statesTime, uploading },
     });
+  }
+
+  #upload(key: string): void {
+    const id = `${key} ${this.#store.uploads.length}`;
+    this.#store.uploads.push({ key: listedKey(key), started: new Date(this.#clock), id });
   }
 
   #strangers(timeline: ModelTimeline, index: number): void {
@@ -286,44 +285,4 @@ class Builder {
       foreignStarts: this.#foreignStarts,
     };
   }
-}
-
-function ownFacts(
-  timeline: ModelTimeline,
-  facts: Pick<ModelBackup, 'start' | 'stop' | 'finished'> & { started: number; parts: number },
-): OwnFacts {
-  const { start, stop, started, finished, parts } = facts;
-  const lsn = (index: number, offset: number) =>
-    formatLsn(BigInt(index) * BigInt(MODEL_SEGMENT_BYTES) + BigInt(offset));
-  return {
-    formatVersion: 1,
-    toolVersion: 'model',
-    systemIdentifier: timeline.system,
-    postgresVersion: 180004,
-    segmentBytes: MODEL_SEGMENT_BYTES,
-    startLsn: lsn(start, 40),
-    stopLsn: lsn(stop, 256),
-    timeline: timeline.number,
-    startTime: new Date(started).toISOString(),
-    finishTime: new Date(finished).toISOString(),
-    fromStandby: false,
-    offline: false,
-    dataChecksums: true,
-    parts: Array.from({ length: parts }, (_, number) => ({
-      number,
-      size: 10,
-      sha256: '0'.repeat(64),
-      members: 1,
-      expandedSize: 1,
-    })),
-    damagedPages: [],
-    damagedPageCount: 0,
-    hostname: 'model',
-    withConfig: false,
-  };
-}
-
-function lzop(text: string): Buffer {
-  const encoder = new LzopEncoder({ mode: 0, mtimeSeconds: 0 });
-  return Buffer.concat([encoder.header(), encoder.block(Buffer.from(text)), encoder.end()]);
 }

@@ -1,6 +1,12 @@
 /** What delete must and must not do, worked out from what the model knows, by brute force and without the program's own code. */
-import type { Model, ModelBackup, ModelTimeline, ModelWal } from './model.ts';
 import { DAY } from './model.ts';
+import {
+  type Model,
+  type ModelBackup,
+  type ModelTimeline,
+  type ModelWal,
+  SEGMENTS_IN_LOG,
+} from './model-facts.ts';
 
 export type ModelGoal =
   | { readonly verb: 'retain'; readonly count: number; readonly days: number | undefined }
@@ -38,10 +44,34 @@ export function keptNames(model: Model, goal: ModelGoal): Set<string> {
       ? !isOlder(model, backup, goal.backup)
       : !isBeforeSegment(model, backup, goal.segment);
   });
-  const segments = new Set(kept.map(({ timeline, start }) => `${timeline}/${start}`));
-  return new Set(
-    all.filter(({ timeline, start }) => segments.has(`${timeline}/${start}`)).map(({ name }) => name),
-  );
+  const segments = new Set(kept.map(segmentInName));
+  return new Set(all.filter((backup) => segments.has(segmentInName(backup))).map(({ name }) => name));
+}
+
+function segmentInName({ name }: ModelBackup): string {
+  return name.slice(5, 29);
+}
+
+/** Where a name says that its backup starts. */
+export function placeInName({ name }: ModelBackup): { timeline: number; start: number } {
+  const [timeline, log, number] = [5, 13, 21].map((at) => Number.parseInt(name.slice(at, at + 8), 16));
+  return { timeline: timeline ?? 0, start: (log ?? 0) * SEGMENTS_IN_LOG + (number ?? 0) };
+}
+
+/** Whether nothing in the archive tells where it starts but the log: what is seen of it is like a stopped server's. */
+export function isVague({ name, server, sentinel }: ModelBackup): boolean {
+  const isAlike = name.slice(21, 29) === name.slice(30);
+  return isAlike && (sentinel !== 'readable' || server === 'stopped');
+}
+
+/** Where its WAL may begin as far as the archive tells. */
+function apparentPlaces(backup: ModelBackup): { timeline: number; start: number }[] {
+  const place = placeInName(backup);
+  if (!isVague(backup)) return [place];
+  const start = place.start - (place.start % SEGMENTS_IN_LOG);
+  // NaN where the digits are not decimal.
+  const timelines = new Set([place.timeline, Number(backup.name.slice(5, 13))]);
+  return [...timelines].filter((timeline) => timeline > 0).map((timeline) => ({ timeline, start }));
 }
 
 function staysByCount(
@@ -60,7 +90,8 @@ function staysByCount(
 
 function isOlder(model: Model, backup: ModelBackup, named: ModelBackup): boolean {
   if (backup.name === named.name) return false;
-  if (backup.system !== named.system) return backup.finished < named.finished;
+  if (backup.system !== named.system || isVague(backup) || isVague(named))
+    return backup.finished < named.finished;
   if (onOneLine(model, backup, named)) return backup.start < named.start;
   return backup.start < named.start && backup.finished < named.finished;
 }
@@ -70,6 +101,7 @@ function isBeforeSegment(
   backup: ModelBackup,
   segment: { readonly timeline: number; readonly index: number },
 ): boolean {
+  if (isVague(backup)) return false;
   const { system } = backup;
   const newer = timelineOf(model, {
     system,
@@ -107,6 +139,23 @@ export function pins(model: Model, kept: ReadonlySet<string>, goal: ModelGoal): 
   ];
 }
 
+/** The same for whoever has nothing but the archive: where it is vague, more must stay. */
+export function apparentPins(model: Model, kept: ReadonlySet<string>, goal: ModelGoal): ModelPin[] {
+  const vague = new Set(model.backups.filter(isVague).map(({ name }) => name));
+  const certain = pins(
+    { ...model, backups: model.backups.filter(({ name }) => !vague.has(name)) },
+    kept,
+    goal,
+  );
+  const held = model.backups.filter(
+    ({ name, state }) => vague.has(name) && (kept.has(name) || state === 'young'),
+  );
+  const uncertain = held.flatMap((backup) =>
+    apparentPlaces(backup).map((place) => ({ system: backup.system, ...place, started: undefined })),
+  );
+  return [...certain, ...uncertain];
+}
+
 /** Whether something that stays could read this segment when it is restored. */
 export function isNeeded(model: Model, wal: ModelWal, held: readonly ModelPin[]): boolean {
   return held.some(({ system, timeline, start }) => {
@@ -138,14 +187,19 @@ export function goes(model: Model, wal: ModelWal, held: readonly ModelPin[], goa
   // Without a backup there is nothing to be behind of.
   if (isNeeded(model, wal, held) || complete(model).length === 0) return false;
   if (goal.verb === 'before') {
-    const limit = 'backup' in goal ? goal.backup.start : goal.segment.index;
-    if (wal.index >= limit) return false;
+    const limits =
+      'backup' in goal ? apparentPlaces(goal.backup).map(({ start }) => start) : [goal.segment.index];
+    if (wal.index >= Math.min(...limits)) return false;
   }
   const isBehind = held.some(({ timeline, start }) => {
     if (wal.index >= start) return false;
     if (wal.timeline === timeline) return true;
-    const path = model.timelines.find(({ number }) => number === timeline)?.ancestors ?? [];
-    return path.some((ancestor) => ancestor.timeline === wal.timeline && wal.index <= ancestor.index);
+    const own = model.timelines.find(({ number }) => number === timeline);
+    // Nobody has seen that timeline, and it may come from any.
+    if (own === undefined) return wal.timeline < timeline;
+    return own.ancestors.some(
+      (ancestor) => ancestor.timeline === wal.timeline && wal.index <= ancestor.index,
+    );
   });
   const isBelowAll = held.every(({ start }) => wal.index < start);
   return isBehind || (isBelowAll && wal.archived < model.now - 7 * DAY);
@@ -182,6 +236,8 @@ function isContradictory(model: Model): boolean {
   return all.some((lower) =>
     all.some(
       (higher) =>
+        !isVague(lower) &&
+        !isVague(higher) &&
         lower.start < higher.start &&
         lower.finished > higher.finished &&
         !(lower.statesTime && higher.statesTime) &&
