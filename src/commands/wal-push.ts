@@ -42,7 +42,12 @@ async function push(args: WalPushArguments, context: Context): Promise<void> {
     import('../wal/push.ts'),
     context.openStore(notesFolder(dirname(file.path))),
   ]);
-  const target = { store, log, archive, gpgKeyId: gpgKeyId(settings), signal };
+  let warned: Promise<void> | undefined;
+  const onNewArchive = () => {
+    warned ??= import('../wal/new-archive.ts').then((it) => it.warnOfNewArchive(file, store, log));
+    return warned;
+  };
+  const target = { store, log, archive, gpgKeyId: gpgKeyId(settings), signal, onNewArchive };
   if (neighbours.length === 0) return pushWalFile(file, target);
   const { pushWithNeighbours } = await import('../wal/neighbours.ts');
   const searchPath = settings.environment.PATH;

@@ -8,6 +8,7 @@ import { walFileKind } from './segment.ts';
 
 const FOLDER = 'archive_status';
 const READY = '.ready';
+const DONE = '.done';
 
 /** Names of the segments (no history or backup files) that wait, oldest name first; none without that folder. */
 export function readySegments(walDirectory: string): string[] {
@@ -18,11 +19,19 @@ export function readySegments(walDirectory: string): string[] {
     .sort();
 }
 
+/** Names of the WAL files that count as archived and were not recycled yet; none without that folder. */
+export function doneFiles(walDirectory: string): string[] {
+  return entries(join(walDirectory, FOLDER))
+    .filter((entry) => entry.endsWith(DONE))
+    .map((entry) => entry.slice(0, -DONE.length))
+    .sort();
+}
+
 /** Tells PostgreSQL that the segment is archived. False when it no longer asks for it. */
 export function markDone(walDirectory: string, name: string): boolean {
   const status = join(walDirectory, FOLDER, name);
   try {
-    renameSync(`${status}${READY}`, `${status}.done`);
+    renameSync(`${status}${READY}`, `${status}${DONE}`);
     return true;
   } catch (error) {
     if (isMissing(error)) return false;

@@ -83,13 +83,17 @@ function safeKey(key: string): string {
   return key;
 }
 
-async function put(path: string, body: Body, { createOnly, signal }: PutOptions): Promise<PutResult> {
+async function put(
+  path: string,
+  body: Body,
+  { createOnly, signal, onNewFolder }: PutOptions,
+): Promise<PutResult> {
   signal.throwIfAborted();
   const slash = path.lastIndexOf('/');
   const folder = path.slice(0, slash);
   const temporary = `${folder}/.${path.slice(slash + 1)}.${randomHex()}${randomHex()}.tmp`;
   try {
-    const handle = await createIn(folder, temporary);
+    const handle = await createIn(folder, temporary, onNewFolder);
     try {
       await write(handle, body, signal);
       await handle.sync();
@@ -160,12 +164,17 @@ function putError(path: string, error: unknown): unknown {
 }
 
 /** A delete running beside us may remove the empty folder between mkdir and open: make it again. */
-async function createIn(folder: string, path: string): Promise<fs.OpenFile> {
+async function createIn(
+  folder: string,
+  path: string,
+  onNewFolder: PutOptions['onNewFolder'],
+): Promise<fs.OpenFile> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await fs.open(path, 'wx');
     } catch (error) {
       if (!isErrno(error, 'ENOENT') || attempt === 10) throw error;
+      await onNewFolder?.();
       await makeFolders(folder);
     }
   }

@@ -35,6 +35,8 @@ export interface PutOptions extends Call {
   readonly contentType: 'application/octet-stream' | 'application/json' | 'text/plain';
   /** For a stream: the most it is thought to give. Stores that cut streams in parts choose their size by it. */
   readonly expectedBytes?: number | undefined;
+  /** Waited for before the key's folder is made, where there is none; stores without folders never call it. Must not reject. */
+  readonly onNewFolder?: (() => Promise<void>) | undefined;
 }
 
 /** `exists`: createOnly was asked, an object with that key is there (content unknown), and it was left as it is. */

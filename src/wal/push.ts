@@ -18,6 +18,8 @@ export interface PushContext {
   /** Objects are encrypted to this key. */
   readonly gpgKeyId: string | undefined;
   readonly signal: AbortSignal;
+  /** Waited for before the first file of an archive is stored, where the store can tell. */
+  readonly onNewArchive?: () => Promise<void>;
 }
 
 /** Resolves when the object is durable. `packed`: the file's lzop form, where somebody made it already. */
@@ -40,6 +42,7 @@ export async function pushWalFile(
     createOnly: true,
     contentType: 'application/octet-stream',
     signal,
+    onNewFolder: context.onNewArchive,
   });
   if (result === 'exists') return acceptExisting(file, context);
   const rate = formatRate(size(), Date.now() - started);

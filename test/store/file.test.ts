@@ -75,6 +75,16 @@ describe('file store', () => {
     expect(await store.get(walKey('x'), call)).toBeUndefined();
   });
 
+  it('asks before it makes the folder of a key, and never again', async () => {
+    const asked: boolean[] = [];
+    const onNewFolder = async () => {
+      asked.push(existsSync(`${root}/wal_005`));
+    };
+    for (const name of ['a', 'b'])
+      await store.put(walKey(name), [Buffer.from(name)], { ...createOnly, onNewFolder });
+    expect(asked).toEqual([false]);
+  });
+
   it.each<[string, string, () => void]>([
     [
       'an empty folder where a disk of its own was mounted',
