@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -67,6 +68,9 @@ const object = () => join(walFolder, `${NAME}.lzo`);
 /** Every sync that was answered after the line. */
 const after = (lines: readonly string[], line: string) =>
   lines.slice(lines.indexOf(line) + 1).map((later) => later.replace(/^sync /, ''));
+
+const isWithin = (root: string, path: string) =>
+  `${realpathSync(path)}/`.startsWith(`${realpathSync(root)}/`);
 
 describe('wal-push to a file store', () => {
   it('syncs the object before it gets its name, and the folder after it', async () => {
@@ -169,7 +173,8 @@ describe('backup-fetch', () => {
     for (const root of [target, place]) {
       const paths = readdirSync(root, { recursive: true, withFileTypes: true });
       const wanted = paths
-        .filter((entry) => !entry.isSymbolicLink())
+        // Node 22 and later also list what is behind a link.
+        .filter((entry) => !entry.isSymbolicLink() && isWithin(root, entry.parentPath))
         .map((entry) => relative(root, join(entry.parentPath, entry.name)));
       expect(wanted.length).toBeGreaterThan(1);
       for (const path of [dirname(root), root, ...wanted.map((path) => join(root, staged[path] ?? path))])
