@@ -101,18 +101,26 @@ export interface Contradiction {
 function firstContradiction(ascending: readonly AnyDated[]): Contradiction | undefined {
   let newest: AnyDated | undefined;
   let newestUnstated: AnyDated | undefined;
-  for (const higher of ascending) {
-    const lower = higher.source === 'sentinel' ? newestUnstated : newest;
-    if (lower !== undefined && lower.finished > higher.finished && isLower(lower, higher))
-      return { lower, higher, times: [lower.finished, higher.finished] };
-    if (newest === undefined || higher.finished > newest.finished) newest = higher;
-    if (
-      higher.source !== 'sentinel' &&
-      (newestUnstated === undefined || higher.finished > newestUnstated.finished)
-    )
-      newestUnstated = higher;
+  for (const group of bySegment(ascending)) {
+    for (const higher of group) {
+      const lower = higher.source === 'sentinel' ? newestUnstated : newest;
+      if (lower !== undefined && lower.finished > higher.finished)
+        return { lower, higher, times: [lower.finished, higher.finished] };
+    }
+    newest = latest(newest, group);
+    newestUnstated = latest(
+      newestUnstated,
+      group.filter(({ source }) => source !== 'sentinel'),
+    );
   }
   return undefined;
+}
+
+function latest(known: AnyDated | undefined, group: readonly AnyDated[]): AnyDated | undefined {
+  return group.reduce(
+    (found, entry) => (found === undefined || entry.finished > found.finished ? entry : found),
+    known,
+  );
 }
 
 /**
@@ -120,23 +128,47 @@ function firstContradiction(ascending: readonly AnyDated[]): Contradiction | und
  * clocks that are merely not the same. When a backup was finished says nothing here: a slow one is overtaken by others.
  */
 function statedContradiction(ascending: readonly AnyDated[]): Contradiction | undefined {
-  const latest = new Map<string, { readonly entry: AnyDated; readonly started: number }>();
-  for (const higher of ascending) {
-    const own = higher.backup.reading.kind === 'read' ? higher.backup.reading.sentinel.own : undefined;
-    if (higher.source !== 'sentinel' || own === undefined) continue;
-    const started = Date.parse(own.startTime);
-    const lower = latest.get(own.systemIdentifier);
-    if (lower !== undefined && lower.started > started + CLOCK_TOLERANCE_MS && isLower(lower.entry, higher))
-      return { lower: lower.entry, higher, times: [new Date(lower.started), new Date(started)] };
-    if (lower === undefined || started > lower.started)
-      latest.set(own.systemIdentifier, { entry: higher, started });
+  const newestOf = new Map<string, Stated>();
+  for (const group of bySegment(ascending)) {
+    const stated = group.flatMap(statedStart);
+    for (const { entry: higher, started, system } of stated) {
+      const lower = newestOf.get(system);
+      if (lower !== undefined && lower.started > started + CLOCK_TOLERANCE_MS)
+        return { lower: lower.entry, higher, times: [new Date(lower.started), new Date(started)] };
+    }
+    for (const one of stated)
+      if (one.started > (newestOf.get(one.system)?.started ?? Number.NEGATIVE_INFINITY))
+        newestOf.set(one.system, one);
   }
   return undefined;
 }
 
-/** Backups that start in one segment are not ordered by their names. */
-function isLower(a: AnyDated, b: AnyDated): boolean {
-  return backupSegment(a.backup.name) !== backupSegment(b.backup.name);
+interface Stated {
+  readonly entry: AnyDated;
+  readonly system: string;
+  /** ms */
+  readonly started: number;
+}
+
+function statedStart(entry: AnyDated): Stated[] {
+  const { reading } = entry.backup;
+  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+  if (entry.source !== 'sentinel' || own === undefined) return [];
+  return [{ entry, system: own.systemIdentifier, started: Date.parse(own.startTime) }];
+}
+
+/** Backups that start in one segment are not ordered by their names: one group. */
+function bySegment(ascending: readonly AnyDated[]): AnyDated[][] {
+  const groups: AnyDated[][] = [];
+  for (const entry of ascending) {
+    const last = groups.at(-1);
+    const isBeside = last?.some(
+      ({ backup }) => backupSegment(backup.name) === backupSegment(entry.backup.name),
+    );
+    if (last !== undefined && isBeside) last.push(entry);
+    else groups.push([entry]);
+  }
+  return groups;
 }
 
 /** A pair on one history whose times and positions disagree, if there is one. */

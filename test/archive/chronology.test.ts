@@ -123,6 +123,17 @@ describe('a contradiction between time and position', () => {
     expect(await find(one)).toBeUndefined();
     expect(await find([backupOf({ start: 9, at: 100 }), backupOf({ start: 10, at: 100 })])).toBeUndefined();
   });
+
+  it('is not hidden by a third backup that starts in the segment of one of the two', async () => {
+    const third = backupOf({ start: 10, offset: 40, at: 300 });
+    const pair = [backupOf({ start: 9, at: 200 }), backupOf({ start: 10, offset: 900, at: 100 })];
+    expect(await find([...pair, third])).toBeDefined();
+    const stated = (start: number, offset: number, started: number) =>
+      backupOf({ start, offset, system: '7', at: 90 * DAY, started });
+    expect(
+      await find([stated(9, 40, 40 * DAY), stated(10, 40, 80 * DAY), stated(10, 900, 10 * DAY)]),
+    ).toBeDefined();
+  });
 });
 
 describe('the label file of a backup', () => {

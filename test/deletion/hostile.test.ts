@@ -180,6 +180,22 @@ describe('times that cannot be', () => {
     for (let index = 30; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
   });
 
+  it.each([
+    ['that stores nothing until it is finished', { started: NOW - 12 * DAY, finished: NOW - 8 * DAY }],
+    ['of a host whose clock is six days ahead', { started: NOW - 6 * DAY, finished: NOW - 2 * DAY }],
+  ])('cost a backup of days %s none of its WAL', async (_title, stated) => {
+    const archive = new Archive([]);
+    archive.backup({ start: 36, at: NOW - 2 * DAY, system: '8' });
+    archive.backup({ start: 20, at: NOW - 50 * DAY, system: '7' });
+    archive.wal(1, 20, 25);
+    archive.backup({ start: 30, stop: 33, at: NOW - 8 * DAY, system: '8', ...stated });
+    for (let index = 30; index <= 40; index += 1)
+      archive.store.set(walKey(segmentAt(1, index)), new Date(NOW - (42 - index) * DAY), { size: 10 });
+    expect(await attempt(archive, retain(2))).toBeUndefined();
+    expect(archive.listed()).toBe(2);
+    for (let index = 30; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
+  });
+
   it('long before those of backups that start earlier are a reason to refuse', async () => {
     const archive = new Archive([10, 20]);
     archive.backup({ start: 30, at: NOW - DAY, finished: 0, started: 0, system: '7' });
