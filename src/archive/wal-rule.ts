@@ -82,8 +82,12 @@ export class WalRule {
   }
 
   #needs(timeline: number): TimelineView['needs'] {
+    const { tree } = this.#history;
+    const after = tree.timelines.filter(
+      (later) => later > timeline && tree.left(timeline, later) !== undefined,
+    );
     const needing = this.#pins
-      .filter((pin) => pin.timeline <= timeline && this.#leadsTo(pin, timeline))
+      .filter((pin) => pin.timeline <= timeline && this.#leadsTo(pin, timeline, after))
       .sort((a, b) => a.index - b.index);
     let notBefore = Number.POSITIVE_INFINITY;
     return needing.map((pin) => {
@@ -92,10 +96,15 @@ export class WalRule {
     });
   }
 
-  /** With several systems a history file may be another system's, so every later timeline may come from the pin. */
-  #leadsTo(pin: Pin, timeline: number): boolean {
+  /**
+   * With several systems a history file may be another system's, so every later timeline may come from the pin. Also
+   * where backups do not show that there were several: then the histories of the timelines `after` this one tell.
+   */
+  #leadsTo(pin: Pin, timeline: number, after: readonly number[]): boolean {
     if (this.#limits.severalSystems) return true;
-    return relation(pin, { timeline, index: Number.POSITIVE_INFINITY }, this.#history) !== 'apart';
+    const isNotApart = (end: number) =>
+      relation(pin, { timeline: end, index: Number.POSITIVE_INFINITY }, this.#history) !== 'apart';
+    return isNotApart(timeline) || after.some(isNotApart);
   }
 
   #behindBelow(timeline: number): number {

@@ -479,6 +479,20 @@ describe('timelines', () => {
     expect(archive.segments(2)).toEqual(range(12, 30));
   });
 
+  it('keep their WAL where another system replaced their history, but that of a later one leads through them', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 20, at: NOW - 30 * DAY });
+    archive.backup({ timeline: 3, start: 45, at: NOW - 20 * DAY });
+    archive.history(2, '1\t0/5000000\tanother system\n');
+    archive.history(3, '1\t0/1E000000\tx\n2\t0/28000000\tx\n');
+    archive.wal(1, 20, 30);
+    archive.wal(2, 30, 40);
+    archive.wal(3, 40, 50);
+    const keys = archive.store.keys();
+    await deleteIn(archive.store, retain(2));
+    expect(archive.store.keys()).toEqual(keys);
+  });
+
   it('that nobody needs go when they are below all that is kept, unless a server may be writing them', async () => {
     const archive = plain();
     archive.history(2, '1\t0/6000000\tx\n');
