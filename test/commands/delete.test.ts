@@ -1073,6 +1073,28 @@ describe('what is archived after the plan was made', () => {
     await deleteIn(archive.store, retain(1));
     expect(archive.segments()).toEqual([6, ...range(30, 40)]);
   });
+
+  it('is not touched by everything either', async () => {
+    const archive = plain();
+    const late = partKey(backupOf({ start: 10 }).name, 7);
+    archive.store.beforeRemove = () => {
+      archive.other(late, NOW);
+      archive.store.beforeRemove = () => {};
+    };
+    await deleteIn(archive.store, everything());
+    expect(archive.store.keys()).toEqual([late]);
+  });
+
+  it('saves a backup that seemed left over, also a sentinel of the second in which its last part came', async () => {
+    const archive = plain();
+    const at = NOW - 45 * DAY;
+    const { name: unfinished } = archive.backup({ start: 15, at, complete: false });
+    archive.store.beforeRemove = () => archive.store.set(sentinelKey(unfinished), new Date(at));
+    await deleteIn(archive.store, retain(1));
+    expect(archive.store.objects.has(partKey(unfinished, 0))).toBe(true);
+    expect(archive.backups()).toEqual([15, 30]);
+    expect(archive.segments()).toEqual(range(15, 40));
+  });
 });
 
 describe('--json', () => {

@@ -2,8 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { partKey, sentinelKey, versionKey, walKey } from '../../src/archive/layout.ts';
 import { writeSentinel } from '../../src/archive/sentinel.ts';
+import { surveyBackups } from '../../src/archive/survey.ts';
 import { LzopEncoder } from '../../src/codec/encoder.ts';
 import { type DeleteArguments, run } from '../../src/commands/delete.ts';
+import { incompleteBackups } from '../../src/deletion/incomplete.ts';
 import { UserError } from '../../src/errors.ts';
 import { formatText } from '../../src/log.ts';
 import { segmentName } from '../../src/postgres/segment.ts';
@@ -384,6 +386,11 @@ describe('a store that', () => {
     expect(await attempt(archive, retain(1))).toBeUndefined();
     expect(archive.listed()).toBe(2);
     for (let index = 10; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
+    const call = { signal: new AbortController().signal };
+    const { backups } = await surveyBackups(archive.store, call);
+    const notes = { notes: [], backups: new Map(), systems: new Set<string>() };
+    const states = incompleteBackups(backups, notes, [], new Date(NOW)).map(({ state }) => state);
+    expect(states).toEqual(['young']);
     archive.store.get = get;
     expect(await attempt(archive, retain(1))).toBeUndefined();
     expect([archive.listed(), archive.has(1, 29), archive.has(1, 30)]).toEqual([1, false, true]);
