@@ -44,8 +44,14 @@ export async function pushPool(
   const packers = createPackers(streamed ? 1 : width);
   try {
     const pool = new Pool(named, files, context, options);
-    const lanes = packers.flatMap((packer) => Array(streamed ? STREAM_LANES : packer.depth).fill(packer));
-    await Promise.all(lanes.map((packer) => pool.lane(packer)));
+    const depthOf = (packer: Packer) => (streamed ? STREAM_LANES : packer.depth);
+    // What waits in front of a busy thread may not be what another, free one is short of.
+    const left = (depth: number) => (depth === 0 || streamed ? 0 : packers.length - 1);
+    await Promise.all(
+      packers.flatMap((packer) =>
+        Array.from({ length: depthOf(packer) }, (_, depth) => pool.lane(packer, left(depth))),
+      ),
+    );
     await pool.settled();
   } finally {
     await Promise.all(packers.map((packer) => packer.close()));
@@ -81,12 +87,13 @@ class Pool {
     this.#options = options;
   }
 
-  /** Takes file after file until none is left or the pool was stopped. */
-  async lane(packer: Packer): Promise<void> {
+  /** Takes file after file until no more than `left` are left or the pool was stopped. */
+  async lane(packer: Packer, left: number): Promise<void> {
     for (;;) {
       while (this.#held + this.#packs.size * this.#usual >= HELD_BYTES) {
         await Promise.race([...this.#puts, ...this.#packs]).catch(() => undefined);
       }
+      if (this.#queue.length <= left) return;
       const file = this.#neighbourContext.signal.aborted ? undefined : this.#queue.shift();
       if (file === undefined) return;
       if (this.#isStreamed(file)) await this.#settle(file, pushWalFile(file, this.#contextOf(file)));
