@@ -64,7 +64,8 @@ export async function fetchPart(part: PartToFetch, call: FetchCall): Promise<Ext
 
 async function attemptPart(part: PartToFetch, call: FetchCall): Promise<Extracted> {
   const { store, thread, signal } = call;
-  const found = await store.get(part.key, { signal });
+  // The thread's slots take a chunk whole before the next is asked for.
+  const found = await store.get(part.key, { signal, oneAtATime: true });
   if (found === undefined) throw new DataError('the object is gone');
   const plain = decryptIfEncrypted(checked(found.body, part), { signal });
   const extracted = await thread.extract(plain, { again: call.resumed, signal, onPlain: call.onPlain });

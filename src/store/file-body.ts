@@ -7,6 +7,8 @@ import type { GetOptions } from './store.ts';
 const READ_BYTES = 1024 * 1024;
 /** Fresh memory costs a page fault for every 4 KiB, two buffers that take turns only once. */
 const REUSED_BYTES = 256 * 1024;
+/** Of an object larger than this the buffers are a small part, and fewer reads count for more. */
+const LARGE_BYTES = 16 * READ_BYTES;
 
 /** `size` bytes of the file, one chunk ahead of its reader. Closes the file. Throws StoreError. */
 export async function* readBody(
@@ -15,7 +17,7 @@ export async function* readBody(
   size: number,
   { signal, oneAtATime = false }: GetOptions,
 ): AsyncGenerator<Uint8Array> {
-  const bytes = Math.min(oneAtATime ? REUSED_BYTES : READ_BYTES, size);
+  const bytes = Math.min(oneAtATime && size <= LARGE_BYTES ? REUSED_BYTES : READ_BYTES, size);
   const unused: Buffer[] = [];
   let position = 0;
   const readOn = () => {

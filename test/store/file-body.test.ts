@@ -31,7 +31,7 @@ function isOpen(path: string): boolean {
   });
 }
 
-test.each([1, 256 * KB, 256 * KB + 1, 3000 * KB])(
+test.each([1, 256 * KB, 256 * KB + 1, 3000 * KB, 20_000 * KB])(
   '%i bytes come as they are, from memory that is used again',
   async (size) => {
     const { path, bytes } = file(size);
