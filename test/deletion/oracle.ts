@@ -59,7 +59,7 @@ export function placeInName({ name }: ModelBackup): { timeline: number; start: n
 }
 
 /** Whether nothing in the archive tells where it starts but the log: what is seen of it is like a stopped server's. */
-export function isVague({ name, server, sentinel }: ModelBackup): boolean {
+function isVague({ name, server, sentinel }: ModelBackup): boolean {
   const isAlike = name.slice(21, 29) === name.slice(30);
   return isAlike && (sentinel !== 'readable' || server === 'stopped');
 }
