@@ -5,14 +5,15 @@ import type { Cluster } from '../harness/postgres.ts';
 import { runProgram } from '../harness/program.ts';
 import { NEWEST_POSTGRES } from '../harness/staging.ts';
 
-const archive = createArchive();
+type Archive = ReturnType<typeof createArchive>;
+
 const clusters: Cluster[] = [];
 
 afterAll(async () => {
   for (const cluster of clusters) await cluster.dispose();
 });
 
-async function server(): Promise<Cluster> {
+async function server(archive: Archive): Promise<Cluster> {
   const pushWords = '--terse wal-push %p';
   const cluster = await createPrimary({ version: NEWEST_POSTGRES, archive, segmentMb: 1, pushWords });
   clusters.push(cluster);
@@ -20,14 +21,16 @@ async function server(): Promise<Cluster> {
   return cluster;
 }
 
-async function wale(cluster: Cluster, ...args: string[]) {
-  const environment = { WALE_FILE_PREFIX: archive.prefix, ...cluster.environment };
-  const result = await runProgram(args, { environment, limitMs: 120_000 });
-  expect(result.status, result.stderr).toBe(0);
-  return result;
+function waleOn({ prefix }: Archive) {
+  return async (cluster: Cluster, ...args: string[]) => {
+    const environment = { WALE_FILE_PREFIX: prefix, ...cluster.environment };
+    const result = await runProgram(args, { environment, limitMs: 120_000 });
+    expect(result.status, result.stderr).toBe(0);
+    return result;
+  };
 }
 
-async function segments(): Promise<string[]> {
+async function segments(archive: Archive): Promise<string[]> {
   return (await archive.names()).filter((name) => /^[0-9A-F]{24}$/.test(name));
 }
 
@@ -37,22 +40,45 @@ async function archiveSome(cluster: Cluster, count: number): Promise<void> {
 }
 
 it('a server made anew keeps the WAL of a backup that nobody sees yet', async () => {
-  const first = await server();
+  const archive = createArchive();
+  const wale = waleOn(archive);
+  const first = await server(archive);
   await archiveSome(first, 12);
   await wale(first, 'backup-push', '--fast-checkpoint', first.dataDirectory);
   await wale(first, 'delete', '--confirm', 'retain', '1');
   await first.stop('fast');
-  const [oldest = ''] = await segments();
+  const [oldest = ''] = await segments(archive);
 
-  const second = await server();
+  const second = await server(archive);
   await archiveSome(second, 3);
-  const below = (await segments()).filter((name) => name < oldest);
+  const below = (await segments(archive)).filter((name) => name < oldest);
   expect(below.length).toBeGreaterThan(2);
   const { stderr } = await wale(second, '--terse', 'delete', '--confirm', 'retain', '1');
   expect(stderr).toContain('keeping WAL that another server archives under this prefix');
-  expect((await segments()).filter((name) => name < oldest)).toEqual(below);
+  expect((await segments(archive)).filter((name) => name < oldest)).toEqual(below);
 
   // Whoever says that nothing is being made gets what the numbers say.
   await wale(second, 'delete', '--confirm', 'retain', '1', '--orphans-older-than', '0');
-  expect((await segments()).filter((name) => name < oldest)).toEqual([]);
+  expect((await segments(archive)).filter((name) => name < oldest)).toEqual([]);
+}, 120_000);
+
+it('a server whose backups all go keeps the WAL that it archives after the last backup that stays', async () => {
+  const archive = createArchive();
+  const wale = waleOn(archive);
+  const first = await server(archive);
+  await archiveSome(first, 12);
+  await wale(first, 'backup-push', '--fast-checkpoint', first.dataDirectory);
+  await wale(first, 'delete', '--confirm', 'retain', '1');
+  const second = await server(archive);
+  await archiveSome(second, 2);
+  await wale(second, 'backup-push', '--fast-checkpoint', second.dataDirectory);
+  await wale(first, 'backup-push', '--fast-checkpoint', first.dataDirectory);
+  const before = new Set(await segments(archive));
+  await archiveSome(second, 2);
+  const since = (await segments(archive)).filter((name) => !before.has(name));
+  expect(since.length).toBeGreaterThan(1);
+
+  const { stderr } = await wale(first, '--terse', 'delete', '--confirm', 'retain', '1');
+  expect(stderr).toContain('keeping WAL that another server archives under this prefix');
+  expect(await segments(archive)).toEqual(expect.arrayContaining(since));
 }, 120_000);
