@@ -15,7 +15,7 @@ export async function* readBody(
   handle: OpenFile,
   path: string,
   size: number,
-  { signal, oneAtATime = false }: GetOptions,
+  { signal, oneAtATime = false, isWanted = () => true }: GetOptions,
 ): AsyncGenerator<Uint8Array> {
   const bytes = Math.min(oneAtATime && size <= LARGE_BYTES ? REUSED_BYTES : READ_BYTES, size);
   const unused: Buffer[] = [];
@@ -30,21 +30,23 @@ export async function* readBody(
     reading.catch(() => undefined);
     return reading;
   };
-  let reading = readOn();
+  let reading: ReturnType<typeof readOn> | undefined;
   try {
     while (position < size) {
       signal.throwIfAborted();
-      const { buffer, chunk } = await reading;
+      const { buffer, chunk } = await (reading ?? readOn());
+      reading = undefined;
       if (chunk.length === 0) throw shortFile(path, size, position);
       position += chunk.length;
-      if (position < size) reading = readOn();
+      // A call that hung for long has come back: nobody waits for the next one, which may hang in its turn.
+      if (position < size && isWanted()) reading = readOn();
       yield chunk;
       if (oneAtATime) unused.push(buffer);
     }
   } catch (error) {
     throw isErrno(error) ? fileError('could not read a file', path, error) : error;
   } finally {
-    await reading.catch(() => undefined);
+    await reading?.catch(() => undefined);
     await handle.close();
   }
 }

@@ -33,9 +33,16 @@ export function withDeadline(store: Store, { ms, cleanUpMs = CLEAN_UP_MS }: Dead
     streams: store.streams === true,
     put: (key, body, options) => over(key, options.signal, () => store.put(key, body, options)),
     async get(key, call) {
-      const found = await over(key, call.signal, () => store.get(key, call));
+      let isWanted = true;
+      const options = { ...call, isWanted: () => isWanted };
+      const found = await over(key, call.signal, () => store.get(key, options));
       if (found === undefined) return undefined;
-      return { ...found, body: watched(found, (work) => over(key, call.signal, work)) };
+      const overBody: typeof over = (...work) =>
+        over(...work).catch((error: unknown) => {
+          isWanted = false;
+          throw error;
+        });
+      return { ...found, body: watched(found, (work) => overBody(key, call.signal, work)) };
     },
     head: (key, call) => over(key, call.signal, () => store.head(key, call)),
     // Synchronous within: nothing but their pages could be given up.

@@ -27,6 +27,8 @@ export interface ListOptions extends Call {
 export interface GetOptions extends Call {
   /** The caller is done with a chunk of the body when it asks for the next: its memory may be used again. */
   readonly oneAtATime?: boolean;
+  /** false: the body was given up, though what it is made of may not be closed while a call hangs. */
+  readonly isWanted?: () => boolean;
 }
 
 export interface PutOptions extends Call {

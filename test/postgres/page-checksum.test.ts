@@ -23,7 +23,7 @@ beforeAll(async () => {
   }
 });
 
-const memory = new WebAssembly.Memory({ initial: 10, maximum: 10 });
+const memory = new WebAssembly.Memory({ initial: 28, maximum: 28 });
 const firstUnsound = pageCheck(memory);
 
 /** At an address that is a multiple of nothing much, as pages lie in a tar. */
