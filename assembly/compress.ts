@@ -24,7 +24,7 @@ const SHORT_RUN: usize = 16;
 const SKIP_SHIFT: usize = 5;
 /** ... but never more than this, or what follows incompressible data would be missed. Less than SLACK. */
 const LARGEST_STEP: usize = 129;
-/** No match can begin in less than what it is looked for behind, its own bytes, and the eight that are compared first. */
+/** Of less nothing is worth the table: the search begins behind four bytes, and a match has four. */
 const SHORTEST_BLOCK: usize = 16;
 /** The four bytes that were looked up and the eight behind them. */
 const COMPARED: usize = SHORTEST_MATCH + 8;
@@ -94,7 +94,6 @@ export function compress(length: usize, packed: usize): usize {
     here = stop;
     literals = here;
   }
-  return 0;
 }
 
 /** A match that reaches the end, or nearly. */

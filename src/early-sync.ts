@@ -20,11 +20,6 @@ export class EarlySync {
     this.#leastBytes = leastBytes;
   }
 
-  /** Bytes for which no sync has begun. */
-  get waiting(): number {
-    return this.#unsynced;
-  }
-
   /** Starts a sync in the background when so much waits for one; of a large file, when it is a fourth of all. */
   wrote(bytes: number): void {
     this.#written += bytes;

@@ -54,7 +54,7 @@ export class LzopEncoder {
 export class EncoderSlabs {
   static #taken = false;
 
-  #index = 0;
+  #index: 0 | 1 = 0;
   #at = 0;
 
   /** undefined: somebody else has them. */
@@ -88,13 +88,13 @@ export class EncoderSlabs {
   /** What was added, valid until the next but one is asked for; goes on to the other slab. */
   next(): Uint8Array {
     const full = lzo1x().memory.subarray(this.#start, this.#start + this.#at);
-    this.#index = 1 - this.#index;
+    this.#index = this.#index === 0 ? 1 : 0;
     this.#at = 0;
     return full;
   }
 
   get #start(): number {
-    return lzo1x().slabs[this.#index] ?? 0;
+    return lzo1x().slabs[this.#index];
   }
 }
 

@@ -23,8 +23,8 @@ export interface Lzo1x {
   readonly packed: number;
   /** The most that `compress` writes. */
   readonly packedBytes: number;
-  /** Addresses of further room: `slabBytes` each, for one block after the other. */
-  readonly slabs: readonly number[];
+  /** Addresses of two more rooms: `slabBytes` each, for one block after the other. */
+  readonly slabs: readonly [number, number];
   readonly slabBytes: number;
   /**
    * Compresses `length` bytes at `plain` to `packed`, or to `packedBytes` of a slab; returns the compressed length, or 0

@@ -37,12 +37,10 @@ export function withDeadline(store: Store, { ms, cleanUpMs = CLEAN_UP_MS }: Dead
       const options = { ...call, isWanted: () => isWanted };
       const found = await over(key, call.signal, () => store.get(key, options));
       if (found === undefined) return undefined;
-      const overBody: typeof over = (...work) =>
-        over(...work).catch((error: unknown) => {
-          isWanted = false;
-          throw error;
-        });
-      return { ...found, body: watched(found, (work) => overBody(key, call.signal, work)) };
+      const ended = () => {
+        isWanted = false;
+      };
+      return { ...found, body: watched(found, (work) => over(key, call.signal, work), ended) };
     },
     head: (key, call) => over(key, call.signal, () => store.head(key, call)),
     // Synchronous within: nothing but their pages could be given up.
@@ -61,6 +59,7 @@ export function withDeadline(store: Store, { ms, cleanUpMs = CLEAN_UP_MS }: Dead
 async function* watched(
   { body }: FoundObject,
   over: <T>(work: () => Promise<T>) => Promise<T>,
+  ended: () => void,
 ): AsyncGenerator<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
   // One that failed is at its end; one that hangs cannot be brought there.
@@ -74,6 +73,7 @@ async function* watched(
       yield next.value;
     }
   } finally {
+    ended();
     if (isOpen) await over(async () => chunks.return?.());
   }
 }

@@ -36,23 +36,14 @@ export function* packInto(file: WalFile, take: () => Uint8Array): Generator<Uint
 
 /** The same without a copy; a piece is valid until the next but one is asked for. */
 export function* packInPlace(file: WalFile, slabs: EncoderSlabs): Generator<Uint8Array> {
-  const open = new OpenWalFile(file);
-  try {
-    const encoder = encoderOf(file);
-    slabs.add(encoder.header());
-    for (;;) {
-      const input = encoder.input();
-      const length = open.read(input);
-      if (length > 0) slabs.addBlock(input.subarray(0, length));
-      if (length < input.length) break;
-      if (slabs.isFull) yield slabs.next();
-    }
-    open.checkUnchanged();
-    slabs.add(encoder.end());
-    yield slabs.next();
-  } finally {
-    open.close();
+  const encoder = encoderOf(file);
+  slabs.add(encoder.header());
+  for (const block of plainBlocks(file, encoder)) {
+    slabs.addBlock(block);
+    if (slabs.isFull) yield slabs.next();
   }
+  slabs.add(encoder.end());
+  yield slabs.next();
 }
 
 /** The same all at once, in memory of its own. */
@@ -71,18 +62,23 @@ export function newSlab(): Uint8Array {
 
 /** Each piece is valid until the next one is asked for, or until another use of the codec. */
 function* packedPieces(file: WalFile): Generator<Uint8Array> {
+  const encoder = encoderOf(file);
+  yield encoder.header();
+  for (const block of plainBlocks(file, encoder)) yield encoder.blockView(block);
+  yield encoder.end();
+}
+
+/** In the codec's own memory, each until the next one is asked for. Throws DataError at the end when the file has changed. */
+function* plainBlocks(file: WalFile, encoder: LzopEncoder): Generator<Uint8Array> {
   const open = new OpenWalFile(file);
   try {
-    const encoder = encoderOf(file);
-    yield encoder.header();
     for (;;) {
       const input = encoder.input();
       const length = open.read(input);
-      if (length > 0) yield encoder.blockView(input.subarray(0, length));
+      if (length > 0) yield input.subarray(0, length);
       if (length < input.length) break;
     }
     open.checkUnchanged();
-    yield encoder.end();
   } finally {
     open.close();
   }

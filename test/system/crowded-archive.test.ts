@@ -1,6 +1,6 @@
 /** An archive that has room for the segment that PostgreSQL asked for, and not for its neighbours as well. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { canMount, mountSmall } from '../harness/mount.ts';
 import { runProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
+import { addWaiting } from '../harness/waiting.ts';
 
 const CROWDING = fileURLToPath(new URL('../harness/crowding-fs.cjs', import.meta.url));
 const MB = 1024 * 1024;
@@ -25,11 +26,8 @@ let archive: Archive;
 beforeEach(() => {
   archive = createArchive();
   pgWal = join(createScratch(), 'pg_wal');
-  mkdirSync(join(pgWal, 'archive_status'), { recursive: true });
-  for (const [index, name] of [NAMED, ...NEIGHBOURS].entries()) {
-    writeFileSync(join(pgWal, name), segmentBytes(name, MB, index));
-    writeFileSync(join(pgWal, 'archive_status', `${name}.ready`), '');
-  }
+  for (const [index, name] of [NAMED, ...NEIGHBOURS].entries())
+    addWaiting(pgWal, name, segmentBytes(name, MB, index));
 });
 
 /** The neighbours' objects are written, and not yet in place, when the named one's is begun. */

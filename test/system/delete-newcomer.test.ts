@@ -39,13 +39,20 @@ async function archiveSome(cluster: Cluster, count: number): Promise<void> {
   await untilArchived(cluster, await switchSegment(cluster));
 }
 
+/** A server whose archive begins with its only backup, at a higher number than a new server's. */
+async function trimmedServer(archive: Archive): Promise<Cluster> {
+  const wale = waleOn(archive);
+  const cluster = await server(archive);
+  await archiveSome(cluster, 12);
+  await wale(cluster, 'backup-push', '--fast-checkpoint', cluster.dataDirectory);
+  await wale(cluster, 'delete', '--confirm', 'retain', '1');
+  return cluster;
+}
+
 it('a server made anew keeps the WAL of a backup that nobody sees yet', async () => {
   const archive = createArchive();
   const wale = waleOn(archive);
-  const first = await server(archive);
-  await archiveSome(first, 12);
-  await wale(first, 'backup-push', '--fast-checkpoint', first.dataDirectory);
-  await wale(first, 'delete', '--confirm', 'retain', '1');
+  const first = await trimmedServer(archive);
   await first.stop('fast');
   const [oldest = ''] = await segments(archive);
 
@@ -65,10 +72,7 @@ it('a server made anew keeps the WAL of a backup that nobody sees yet', async ()
 it('a server whose backups all go keeps the WAL that it archives after the last backup that stays', async () => {
   const archive = createArchive();
   const wale = waleOn(archive);
-  const first = await server(archive);
-  await archiveSome(first, 12);
-  await wale(first, 'backup-push', '--fast-checkpoint', first.dataDirectory);
-  await wale(first, 'delete', '--confirm', 'retain', '1');
+  const first = await trimmedServer(archive);
   const second = await server(archive);
   await archiveSome(second, 2);
   await wale(second, 'backup-push', '--fast-checkpoint', second.dataDirectory);

@@ -8,6 +8,7 @@ import { serverAccount } from '../harness/account.ts';
 import { runProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
+import { addWaiting } from '../harness/waiting.ts';
 
 const MB = 1024 * 1024;
 const FIRST = '000000010000000000000001';
@@ -22,12 +23,8 @@ beforeEach(() => {
   const scratch = createScratch();
   pgWal = join(scratch, 'pg_wal');
   archive = join(scratch, 'archive');
-  mkdirSync(join(pgWal, 'archive_status'), { recursive: true });
   mkdirSync(archive);
-  for (const [index, name] of NAMES.entries()) {
-    writeFileSync(join(pgWal, name), segmentBytes(name, MB, index));
-    writeFileSync(join(pgWal, 'archive_status', `${name}.ready`), '');
-  }
+  for (const [index, name] of NAMES.entries()) addWaiting(pgWal, name, segmentBytes(name, MB, index));
 });
 
 const push = (name: string, options: readonly string[] = [], uid?: number) =>

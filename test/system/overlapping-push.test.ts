@@ -2,7 +2,7 @@
  * Calls of wal-push that overlap: an archiver that was killed leaves its call running, and the next archiver begins
  * with the same file. And a promotion: segments of both timelines, a partial one and a history wait at once.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { followingSegments } from '../../src/postgres/segment.ts';
@@ -10,6 +10,7 @@ import { type Archive, createArchive } from '../harness/archiving.ts';
 import { runProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
+import { addWaiting } from '../harness/waiting.ts';
 
 const MB = 1024 * 1024;
 const OLD = '0000000100000000000000FD';
@@ -26,16 +27,10 @@ let archive: Archive;
 beforeEach(() => {
   archive = createArchive();
   pgWal = join(createScratch(), 'pg_wal');
-  mkdirSync(join(pgWal, 'archive_status'), { recursive: true });
-  for (const [index, name] of SEGMENTS.entries()) write(name, segmentBytes(name, MB, index));
-  write(`${LAST}.partial`, segmentBytes(LAST, MB, 99));
-  write('00000002.history', Buffer.from('1\t0/10300000\tno recovery target specified\n'));
+  for (const [index, name] of SEGMENTS.entries()) addWaiting(pgWal, name, segmentBytes(name, MB, index));
+  addWaiting(pgWal, `${LAST}.partial`, segmentBytes(LAST, MB, 99));
+  addWaiting(pgWal, '00000002.history', Buffer.from('1\t0/10300000\tno recovery target specified\n'));
 });
-
-function write(name: string, content: Buffer): void {
-  writeFileSync(join(pgWal, name), content);
-  writeFileSync(join(pgWal, 'archive_status', `${name}.ready`), '');
-}
 
 const push = (name: string, ...options: string[]) =>
   runProgram([`--file-prefix=${archive.prefix}`, 'wal-push', ...options, join(pgWal, name)]);
@@ -82,7 +77,7 @@ describe('wal-push', () => {
   it('of two servers into one prefix: the first one wins each name, the other is refused and keeps its file', async () => {
     expect((await push(OLD, '-p', '1')).status).toBe(0);
     const first = await archive.content(OLD);
-    write(OLD, segmentBytes(OLD, MB, 77, { systemIdentifier: 7_000_000_000_000_000_009n }));
+    addWaiting(pgWal, OLD, segmentBytes(OLD, MB, 77, { systemIdentifier: 7_000_000_000_000_000_009n }));
     const { status, stderr } = await push(OLD, '-p', '1');
     expect(status).toBe(1);
     expect(stderr).toContain('MSG: the archive holds another content under this name');
