@@ -40,41 +40,51 @@ export function compress(length: usize, packed: usize): usize {
   let out = packed;
   begin = packed;
   if (length < SHORTEST_BLOCK) return finish(out, literals, end);
+  if (PLAIN <= M4_DISTANCE) ERROR('an empty slot of the table would be a match');
   memory.fill(TABLE, 0, TABLE_BYTES);
   const limit = end - SHORTEST_MATCH;
   // The first run is a kind of its own: being longer than SHORTEST_RUNS it needs no test in their way.
   let here = PLAIN + SHORTEST_RUNS + 1;
+  let distance: usize = 1;
   while (true) {
-    let word = load<u32>(here);
-    let slot = slotOf(word);
-    let match: usize;
+    let match = here + 1 - distance;
     let difference: u64 = 0;
-    let step: usize = 1;
-    // As far as the step is right: farther on it is a larger one, or the block ends.
-    let bound = min(literals + (1 << SKIP_SHIFT) - 1, limit);
-    while (true) {
-      match = load<u32>(slot);
-      store<u32>(slot, here);
-      const next = here + step;
-      const nextWord = load<u32>(next);
-      const nextSlot = slotOf(nextWord);
-      if (load<u32>(match) == word) {
-        // Loading here keeps the optimiser from making both tests in every step.
-        difference = load<u64>(here, SHORTEST_MATCH) ^ load<u64>(match, SHORTEST_MATCH);
-        if (here - match <= M4_DISTANCE) break;
+    const again = load<u32>(here, 1);
+    if (again == load<u32>(match)) {
+      // Only one byte differed, as in records of one kind: as far away as before, it takes neither table nor search.
+      here++;
+      store<u32>(slotOf(again), here);
+      difference = load<u64>(here, SHORTEST_MATCH) ^ load<u64>(match, SHORTEST_MATCH);
+    } else {
+      let word = load<u32>(here);
+      let slot = slotOf(word);
+      let step: usize = 1;
+      // As far as the step is right: farther on it is a larger one, or the block ends.
+      let bound = min(literals + (1 << SKIP_SHIFT) - 1, limit);
+      while (true) {
+        match = load<u32>(slot);
+        store<u32>(slot, here);
+        const next = here + step;
+        const nextWord = load<u32>(next);
+        const nextSlot = slotOf(nextWord);
+        if (load<u32>(match) == word) {
+          // Loading here keeps the optimiser from making both tests in every step.
+          difference = load<u64>(here, SHORTEST_MATCH) ^ load<u64>(match, SHORTEST_MATCH);
+          if (here - match <= M4_DISTANCE) break;
+        }
+        if (next > bound) {
+          if (next > limit) return finish(out, literals, end);
+          step = min(1 + ((next - literals) >> SKIP_SHIFT), LARGEST_STEP);
+          bound = min(literals + (step << SKIP_SHIFT) - 1, limit);
+        }
+        here = next;
+        word = nextWord;
+        slot = nextSlot;
       }
-      if (next > bound) {
-        if (next > limit) return finish(out, literals, end);
-        step = min(1 + ((next - literals) >> SKIP_SHIFT), LARGEST_STEP);
-        bound = min(literals + (step << SKIP_SHIFT) - 1, limit);
-      }
-      here = next;
-      word = nextWord;
-      slot = nextSlot;
     }
     const stop = matchEnd(here, match, difference, end);
     // A branch, not `min`: on the way to the next position that would cost each match.
-    if (stop > limit) return finishMatch(out, literals, here, match, min(stop, end), end);
+    if (stop >= limit) return finishMatch(out, literals, here, match, min(stop, end), end);
     const run = here - literals;
     if (run <= SHORTEST_RUNS) {
       // Most runs: no branch for any of their lengths.
@@ -90,7 +100,8 @@ export function compress(length: usize, packed: usize): usize {
       here -= earlier;
       match -= earlier;
     }
-    out = putMatch(out, stop - here, here - match);
+    distance = here - match;
+    out = putMatch(out, stop - here, distance);
     here = stop;
     literals = here;
   }
