@@ -1,4 +1,5 @@
 /** The data that is measured with, made once and kept in .cache/bench. */
+import { execFile } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import {
   closeSync,
@@ -13,9 +14,10 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createCluster } from '../test/harness/postgres.ts';
+import { promisify } from 'node:util';
+import { type Cluster, createCluster } from '../test/harness/postgres.ts';
 
 const folder = fileURLToPath(new URL('../.cache/bench/', import.meta.url));
 /** A file of the benchmarks' own folder. */
@@ -35,7 +37,8 @@ export interface Sample {
 /** 64 MB of each kind (text: 32 MB). */
 export async function samples(): Promise<readonly Sample[]> {
   const { segments, heap } = await database();
-  const wal = made('wal', (path) => concatenate(path, segments.slice(0, 4), 64 * MEGABYTE));
+  const quarters = segments.filter((_, index) => index % (SEGMENTS / 4) === 0);
+  const wal = made('wal', (path) => concatenate(path, quarters, 64 * MEGABYTE));
   return [
     sample('WAL', wal),
     sample(
@@ -58,31 +61,46 @@ export async function samples(): Promise<readonly Sample[]> {
 }
 
 /**
- * Files of a PostgreSQL under a load like pgbench's (one transaction: update an account, a teller and a branch, insert
- * a line of history; full page images on): whole 16 MB WAL segments in order, and the heap of the accounts.
+ * Files of a PostgreSQL under pgbench's load, where there is a pgbench (of PATH or of Debian's packages), else under one
+ * like it; full page images on, a checkpoint for every 256 MB: whole 16 MB WAL segments in order, and the heap of the
+ * accounts.
  */
 export async function database(): Promise<{ readonly segments: readonly string[]; readonly heap: string }> {
-  const target = join(folder, 'database');
-  if (!existsSync(target)) await makeDatabase(target);
+  const pgbench = findPgbench();
+  const target = join(folder, pgbench === undefined ? 'like-pgbench' : 'pgbench');
+  if (!existsSync(target)) await makeDatabase(target, pgbench);
   const segments = readdirSync(target).filter((name) => /^[0-9A-F]{24}$/.test(name));
   return { segments: segments.sort().map((name) => join(target, name)), heap: join(target, 'heap') };
 }
 
-async function makeDatabase(target: string): Promise<void> {
+function findPgbench(): string | undefined {
+  const packaged = '/usr/lib/postgresql';
+  const versions = existsSync(packaged) ? readdirSync(packaged).sort().reverse() : [];
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return [...folders, ...versions.map((version) => join(packaged, version, 'bin'))]
+    .map((path) => join(path, 'pgbench'))
+    .find((path) => existsSync(path));
+}
+
+async function makeDatabase(target: string, pgbench: string | undefined): Promise<void> {
+  console.log(
+    pgbench === undefined ? 'no pgbench: the load is one like its' : `the load is made by ${pgbench}`,
+  );
   const unfinished = `${target}.${process.pid}`;
   mkdirSync(unfinished, { recursive: true });
   const cluster = await createCluster({
     version: 16,
     settings: { shared_buffers: '128MB', wal_keep_size: '2GB', max_wal_size: '256MB', autovacuum: 'off' },
   });
+  const { load, accounts } = pgbench === undefined ? likePgbench(cluster) : ofPgbench(cluster, pgbench);
   try {
     await cluster.start();
-    await cluster.query(SCHEMA);
+    const run = await load();
     await cluster.query('CHECKPOINT');
     const start = await cluster.value('SELECT pg_walfile_name(pg_switch_wal() + 1)');
     const done = async () =>
       completed(cluster.walDirectory, start, await cluster.value(CURRENT)).length >= SEGMENTS;
-    while (!(await done())) await cluster.query(LOAD);
+    while (!(await done())) await run();
     await cluster.query('CHECKPOINT');
     for (const name of completed(cluster.walDirectory, start, await cluster.value(CURRENT)).slice(
       0,
@@ -90,12 +108,50 @@ async function makeDatabase(target: string): Promise<void> {
     )) {
       copyFileSync(join(cluster.walDirectory, name), join(unfinished, name));
     }
-    const heap = await cluster.value(`SELECT pg_relation_filepath('accounts')`);
+    const heap = await cluster.value(`SELECT pg_relation_filepath('${accounts}')`);
     copyFileSync(join(cluster.dataDirectory, heap), join(unfinished, 'heap'));
   } finally {
     await cluster.dispose();
   }
   renameSync(unfinished, target);
+}
+
+interface Load {
+  /** Makes the tables; resolves to what makes some of the load. */
+  readonly load: () => Promise<() => Promise<unknown>>;
+  readonly accounts: string;
+}
+
+function ofPgbench(cluster: Cluster, program: string): Load {
+  const { socketDirectory, port, user } = cluster;
+  const call = (...args: string[]) =>
+    promisify(execFile)(program, [
+      '-h',
+      socketDirectory,
+      '-p',
+      String(port),
+      '-U',
+      user,
+      ...args,
+      'postgres',
+    ]);
+  return {
+    accounts: 'pgbench_accounts',
+    async load() {
+      await call('--initialize', '--quiet', '--scale=10');
+      return () => call('--no-vacuum', '--client=2', '--jobs=2', '--transactions=20000');
+    },
+  };
+}
+
+function likePgbench(cluster: Cluster): Load {
+  return {
+    accounts: 'accounts',
+    async load() {
+      await cluster.query(SCHEMA);
+      return () => cluster.query(LOAD);
+    },
+  };
 }
 
 const CURRENT = 'SELECT pg_walfile_name(pg_current_wal_insert_lsn())';
