@@ -20,6 +20,8 @@ const SHORTEST_MATCH: usize = 4;
 /** Runs of literals up to here are part of the match in front of them. */
 const SHORTEST_RUNS: usize = 3;
 const SHORT_RUN: usize = 16;
+/** Distances below 2^9 are tried again. Farther ones are not: the table mostly knows a nearer match, and it is the longer one. */
+const NEAR_BITS: usize = 9;
 /** Every 32 literals without a match, the search takes one byte more at a step ... */
 const SKIP_SHIFT: usize = 5;
 /** ... but never more than this, or what follows incompressible data would be missed. Less than SLACK. */
@@ -50,8 +52,9 @@ export function compress(length: usize, packed: usize): usize {
     let match = here + 1 - distance;
     let difference: u64 = 0;
     const again = load<u32>(here, 1);
-    if (again == load<u32>(match)) {
-      // Only one byte differed, as in records of one kind: as far away as before, it takes neither table nor search.
+    // One test: two would be two branches to predict.
+    if (((again ^ load<u32>(match)) | (distance >> NEAR_BITS)) == 0) {
+      // Only one byte differed, as in rows and records of one kind: as far away as before, it takes neither table nor search.
       here++;
       store<u32>(slotOf(again), here);
       difference = load<u64>(here, SHORTEST_MATCH) ^ load<u64>(match, SHORTEST_MATCH);

@@ -23,7 +23,8 @@ export class Workplace {
 
   static async create(folder: string): Promise<Workplace> {
     const { segments } = await database();
-    return new Workplace(folder, segments.slice(0, MANY));
+    // The first ones are like no others: little was written before the load began.
+    return new Workplace(folder, segments.slice(-MANY));
   }
 
   private constructor(folder: string, sources: readonly string[]) {
