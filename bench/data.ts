@@ -14,7 +14,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Cluster, createCluster } from '../test/harness/postgres.ts';
@@ -38,12 +38,13 @@ export interface Sample {
 export async function samples(): Promise<readonly Sample[]> {
   const { segments, heap } = await database();
   const quarters = segments.filter((_, index) => index % (SEGMENTS / 4) === 0);
-  const wal = made('wal', (path) => concatenate(path, quarters, 64 * MEGABYTE));
+  const source = basename(dirname(heap));
+  const wal = made(`${source}.wal`, (path) => concatenate(path, quarters, 64 * MEGABYTE));
   return [
     sample('WAL', wal),
     sample(
       'heap',
-      made('heap.64', (path) => concatenate(path, [heap], 64 * MEGABYTE)),
+      made(`${source}.heap`, (path) => concatenate(path, [heap], 64 * MEGABYTE)),
     ),
     sample(
       'text',

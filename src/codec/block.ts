@@ -23,13 +23,13 @@ const FAULTS = [
 export function packBlock(plain: Uint8Array): Uint8Array {
   const codec = lzo1x();
   const { length } = plain;
-  takeIn(codec, plain);
+  const checksum = takeIn(codec, plain);
   const packedLength = codec.compress(length, codec.packed);
   // What does not shrink is stored: the two lengths are then equal.
   const stored = packedLength === 0;
   const body = stored ? codec.plain : codec.packed;
   const bodyLength = stored ? length : packedLength;
-  putHeader(codec, body - BLOCK_HEADER_BYTES, length, bodyLength);
+  putHeader(codec, body - BLOCK_HEADER_BYTES, { length, bodyLength, checksum });
   return codec.memory.subarray(body - BLOCK_HEADER_BYTES, body + bodyLength);
 }
 
@@ -40,29 +40,35 @@ export function packBlock(plain: Uint8Array): Uint8Array {
 export function packBlockTo(address: number, plain: Uint8Array): number {
   const codec = lzo1x();
   const { length } = plain;
-  takeIn(codec, plain);
+  const checksum = takeIn(codec, plain);
   const body = address + BLOCK_HEADER_BYTES;
   const packedLength = codec.compress(length, body);
   const stored = packedLength === 0;
   if (stored) codec.memory.copyWithin(body, codec.plain, codec.plain + length);
   const bodyLength = stored ? length : packedLength;
-  putHeader(codec, address, length, bodyLength);
+  putHeader(codec, address, { length, bodyLength, checksum });
   return BLOCK_HEADER_BYTES + bodyLength;
 }
 
-/** Has the data where the codec wants it. */
-function takeIn(codec: Lzo1x, plain: Uint8Array): void {
+/** Has the data where the codec wants it; returns its checksum, made before anything else works on the data. */
+function takeIn(codec: Lzo1x, plain: Uint8Array): number {
   const { length } = plain;
   if (length === 0 || length > BLOCK_BYTES) throw new RangeError(`block of ${length} bytes`);
   if (plain.buffer !== codec.memory.buffer || plain.byteOffset !== codec.plain)
     codec.memory.set(plain, codec.plain);
+  return codec.adler32(codec.plain, length);
 }
 
-/** The checksum comes last: V8 optimises in the order in which functions turn out to be busy, and the compressor matters more. */
-function putHeader({ view, plain, adler32 }: Lzo1x, at: number, length: number, bodyLength: number): void {
+interface BlockHeader {
+  readonly length: number;
+  readonly bodyLength: number;
+  readonly checksum: number;
+}
+
+function putHeader({ view }: Lzo1x, at: number, { length, bodyLength, checksum }: BlockHeader): void {
   view.setUint32(at, length);
   view.setUint32(at + 4, bodyLength);
-  view.setUint32(at + 8, adler32(plain, length));
+  view.setUint32(at + 8, checksum);
 }
 
 /**
