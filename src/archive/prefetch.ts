@@ -100,6 +100,11 @@ export class Spool {
     }
   }
 
+  /** Whether anybody's claim on the segment stands. */
+  isClaimed(name: string): boolean {
+    return existsSync(this.#running(name));
+  }
+
   /** The claimed segment is whole. False when the spool was cleared meanwhile: nobody wants it any more. */
   publish(name: string, path: string): boolean {
     try {

@@ -125,6 +125,7 @@ on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT over
     },
     options: {
       count: integer('N', 'segments to hold ready', { default: 1, minimum: 1 }),
+      segmentBytes: integer('BYTES', 'size of a segment; 16 MB unless said', { default: undefined }),
     },
     load: () => import('../commands/wal-prefetch.ts'),
   }),

@@ -11,6 +11,7 @@ import { archiveAddress, archiveUrl } from '../settings/archive-address.ts';
 import { fetchErrorExit } from '../settings/fetch.ts';
 import { isFull } from '../store/file-error.ts';
 import { destinationFolder } from '../wal/destination.ts';
+import type { Ahead } from '../wal/fetch-ahead.ts';
 import { fetchFailureStatus } from '../wal/fetch-failure.ts';
 import { pathPrefix } from '../wal/log-fields.ts';
 import type { Context } from './context.ts';
@@ -72,7 +73,10 @@ async function fetchSegment(
   const spool = openSpool(folder, name, task);
   if (spool === undefined) return fetchDirectly(name, path, task);
   const size = (await promote(spool, name, path, task)) ?? (await fetchAlone(spool, name, path, task));
-  if (size !== undefined) await lookAhead(spool, folder, followingSegments(name, count, size), task);
+  if (size !== undefined) {
+    const wanted = followingSegments(name, count, size);
+    await lookAhead(spool, { walDirectory: folder, wanted, segmentBytes: size }, task);
+  }
   return size;
 }
 
@@ -89,16 +93,11 @@ function openSpool(folder: string, name: string, { context, log }: Task): Spool 
   }
 }
 
-async function lookAhead(
-  spool: Spool,
-  folder: string,
-  wanted: readonly string[],
-  { context, log }: Task,
-): Promise<void> {
+async function lookAhead(spool: Spool, ahead: Omit<Ahead, 'globals'>, { context, log }: Task): Promise<void> {
   try {
-    spool.keepOnly(wanted);
+    spool.keepOnly(ahead.wanted);
     const { fetchAhead } = await import('../wal/fetch-ahead.ts');
-    await fetchAhead(spool, folder, wanted, context.settings.options);
+    await fetchAhead(spool, { ...ahead, globals: context.settings.options });
   } catch (error) {
     log.warning('prefetch does not work', { detail: String(error) });
   }

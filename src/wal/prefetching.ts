@@ -5,7 +5,7 @@
  */
 import type { Spool } from '../archive/prefetch.ts';
 import { UserError } from '../errors.ts';
-import { DEFAULT_SEGMENT_BYTES, followingSegments } from '../postgres/segment.ts';
+import { followingSegments } from '../postgres/segment.ts';
 import { download, type Source } from './download.ts';
 import { hasRoom } from './room.ts';
 
@@ -16,20 +16,21 @@ const SPARE_SEGMENTS = 8;
 
 export interface PrefetchOrder {
   readonly first: string;
-  /** How many segments the spool shall hold. */
+  /** How many segments the spool shall hold; 1: the first, whatever is asked for meanwhile. */
   readonly count: number;
+  /** Tells the names of those that follow. */
+  readonly segmentBytes: number;
 }
 
 /** Resolves with whether the archive had the first segment; rejects with the failure that ended the work. */
 export async function prefetch(spool: Spool, order: PrefetchOrder, source: Source): Promise<boolean> {
   const run = new Prefetching(spool, order, source);
-  // The size of the first one tells the names of the others.
-  const segmentBytes = await run.fetch(order.first);
-  if (segmentBytes === undefined) return false;
-  await run.fill(segmentBytes);
+  // One alone: at the end of an archive the others would only be asked for in vain.
+  await run.fetchNext();
+  if (run.end === order.first) return false;
+  await run.fill();
   // A wal-fetch that came while the last lane ended has relied on this process.
-  for (spool.childEnds(); run.hasMore(segmentBytes) && spool.becomeChild(); spool.childEnds())
-    await run.fill(segmentBytes);
+  for (spool.childEnds(); run.hasMore() && spool.becomeChild(); spool.childEnds()) await run.fill();
   return true;
 }
 
@@ -39,6 +40,7 @@ class Prefetching {
   readonly #source: Source;
   readonly #stop = new AbortController();
   readonly #tried = new Set<string>();
+  #position: string | undefined;
   #end: string | undefined;
   #touched = 0;
 
@@ -52,11 +54,15 @@ class Prefetching {
     };
   }
 
+  /** The first segment that the archive was found not to have. */
+  get end(): string | undefined {
+    return this.#end;
+  }
+
   /** Keeps the spool full while PostgreSQL uses it up. */
-  async fill(segmentBytes: number): Promise<void> {
+  async fill(): Promise<void> {
     const lanes = Array.from({ length: Math.min(LANES, this.#order.count - 1) }, async () => {
-      for (let name = this.#next(segmentBytes); name; name = this.#next(segmentBytes))
-        await this.fetch(name, segmentBytes);
+      while (await this.fetchNext());
     });
     await Promise.all(
       lanes.map((lane) =>
@@ -68,39 +74,51 @@ class Prefetching {
     this.#source.signal.throwIfAborted();
   }
 
-  /** Size in bytes of the fetched segment; 0: somebody else is at it; undefined: the archive does not have it. */
-  async fetch(name: string, usualBytes = DEFAULT_SEGMENT_BYTES): Promise<number | undefined> {
+  hasMore(): boolean {
+    return this.#order.count > 1 && this.#next() !== undefined;
+  }
+
+  /** False: there is nothing left to fetch. */
+  async fetchNext(): Promise<boolean> {
+    const name = this.#next();
+    if (name === undefined) return false;
     this.#tried.add(name);
-    if (!hasRoom(this.#spool.folder, SPARE_SEGMENTS * usualBytes))
+    if (!hasRoom(this.#spool.folder, SPARE_SEGMENTS * this.#order.segmentBytes))
       throw new UserError('no room to fetch ahead');
     const path = this.#spool.claim(name);
-    if (path === undefined) return 0;
+    if (path !== undefined) await this.#fetch(name, path);
+    return true;
+  }
+
+  async #fetch(name: string, path: string): Promise<void> {
     try {
       const size = await download(name, path, this.#source);
       if (size === undefined) this.#endsBefore(name);
-      else this.#spool.publish(name, path);
-      return size;
+      // wal-fetch has not removed what comes now, if recovery went elsewhere meanwhile.
+      else if (this.#wanted().includes(name)) this.#spool.publish(name, path);
+    } catch (error) {
+      // A wal-fetch that has no use for this segment has taken the claim away, and relies on this process for others.
+      if (this.#spool.isClaimed(name) || !this.#spool.touchChild()) throw error;
     } finally {
       this.#spool.release(name);
     }
   }
 
-  hasMore(segmentBytes: number): boolean {
-    return this.#order.count > 1 && this.#next(segmentBytes) !== undefined;
-  }
-
-  #next(segmentBytes: number): string | undefined {
-    const { first, count } = this.#order;
-    if (segmentBytes === 0 || this.#source.signal.aborted) return undefined;
-    const position = this.#spool.position();
-    const wanted =
-      position === undefined
-        ? followingSegments(first, count - 1, segmentBytes)
-        : followingSegments(position, count, segmentBytes);
-    return wanted.find(
+  #next(): string | undefined {
+    if (this.#source.signal.aborted) return undefined;
+    return this.#wanted().find(
       (name) =>
         !this.#tried.has(name) && !this.#spool.has(name) && (this.#end === undefined || name < this.#end),
     );
+  }
+
+  #wanted(): string[] {
+    const { first, count, segmentBytes } = this.#order;
+    if (count === 1) return [first];
+    this.#position = this.#spool.position() ?? this.#position;
+    return this.#position === undefined
+      ? [first, ...followingSegments(first, count - 1, segmentBytes)]
+      : followingSegments(this.#position, count, segmentBytes);
   }
 
   #endsBefore(name: string): void {

@@ -396,9 +396,9 @@ describe('a damaged object leaves no file and exits with a failure', () => {
 
 describe('prefetch', () => {
   const names = [FIRST, ...followingSegments(FIRST, 12, MB)];
-  const ahead = (segment: string, count: number, from = store) => {
+  const ahead = (segment: string, count: number, from = store, segmentBytes = MB) => {
     const context = testContext({ store: from });
-    return prefetch({ baseDirectory: pgWal, segment, count }, context);
+    return prefetch({ baseDirectory: pgWal, segment, count, segmentBytes }, context);
   };
 
   it('fills the spool, across the end of a log file, for segments of every size', async () => {
@@ -406,7 +406,7 @@ describe('prefetch', () => {
       const first = size === 64 ? '00000001000000000000003E' : '0000000100000000000000FE';
       const wanted = [first, ...followingSegments(first, 3, size * MB)];
       for (const name of wanted) await put(name, segmentBytes(name, size * MB, 1));
-      expect(await ahead(first, 4)).toBe(0);
+      expect(await ahead(first, 4, store, size * MB)).toBe(0);
       expect(spooled()).toEqual(wanted);
       for (const name of wanted) expect(statSync(join(pgWal, '.wal-e/prefetch', name)).size).toBe(size * MB);
       expect(running()).toEqual([]);
@@ -455,6 +455,48 @@ describe('prefetch', () => {
     expect(spooled()).toEqual(names.slice(3, 7));
   });
 
+  it('turns to what follows where recovery has gone, when its segment is taken away', async () => {
+    await putSegments(names);
+    const spool = new Spool(pgWal, store.url);
+    const jumping: Store = {
+      ...store,
+      get: (key, options) => {
+        if (key === walKey(FIRST)) {
+          spool.setPosition(names[6] ?? '');
+          spool.keepOnly(names.slice(7, 11));
+        }
+        return store.get(key, options);
+      },
+    };
+    expect(await ahead(FIRST, 4, jumping)).toBe(0);
+    expect(spooled()).toEqual(names.slice(7, 11));
+    expect(running()).toEqual([]);
+  });
+
+  it('spools nothing that is no longer wanted when it is whole', async () => {
+    await putSegments(names);
+    const spool = new Spool(pgWal, store.url);
+    const jumping: Store = {
+      ...store,
+      get: (key, options) => {
+        if (key === walKey(FIRST)) spool.setPosition(names[6] ?? '');
+        return store.get(key, options);
+      },
+    };
+    expect(await ahead(FIRST, 4, jumping)).toBe(0);
+    expect(spooled()).toEqual(names.slice(7, 11));
+  });
+
+  it('fetches one segment by hand, wherever recovery is', async () => {
+    await putSegments(names);
+    const spool = new Spool(pgWal, store.url);
+    spool.make();
+    spool.setPosition(names[6] ?? '');
+    expect(await ahead(FIRST, 1)).toBe(0);
+    expect(spooled()).toEqual([FIRST]);
+    await expect(ahead(FIRST, 1, store, MB + 1)).rejects.toThrow('not the size of a WAL segment');
+  });
+
   it('sees to what is asked for while it is about to end', async () => {
     await putSegments(names);
     class EndingSpool extends Spool {
@@ -467,7 +509,7 @@ describe('prefetch', () => {
     spool.make();
     expect(spool.becomeChild()).toBe(true);
     const source = { store, signal: new AbortController().signal };
-    expect(await fillSpool(spool, { first: FIRST, count: 4 }, source)).toBe(true);
+    expect(await fillSpool(spool, { first: FIRST, count: 4, segmentBytes: MB }, source)).toBe(true);
     expect(spooled()).toEqual(names.slice(0, 7));
     expect(spool.hasLiveChild()).toBe(false);
   });
