@@ -58,8 +58,15 @@ export function backupPosition(backup: BackupHead, segmentBytes: number): Backup
   const stopIndex = segmentIndex(stopSegment, segmentBytes);
   const offset = /^\d{8}$/.test(stopOffset) ? Number(stopOffset) : 0;
   const byName = BigInt(stopIndex) * BigInt(segmentBytes) + BigInt(Math.min(offset, segmentBytes));
-  const stopLsn = own === undefined ? byName : parseLsn(own.stopLsn);
-  return { timeline, startIndex, stopIndex: Math.max(stopIndex, startIndex), stopLsn: stopLsn ?? byName };
+  const stopLsn = (own === undefined ? undefined : parseLsn(own.stopLsn)) ?? byName;
+  // Whatever the sentinel says, no backup ends before it begins.
+  const start = BigInt(startIndex) * BigInt(segmentBytes);
+  return {
+    timeline,
+    startIndex,
+    stopIndex: Math.max(stopIndex, startIndex),
+    stopLsn: stopLsn < start ? start : stopLsn,
+  };
 }
 
 /**

@@ -72,6 +72,14 @@ export class WalRule {
       : 'beside';
   }
 
+  /**
+   * Whether a history that became known since may make more needed than was said: one that leads through a timeline
+   * which was judged before.
+   */
+  isOutdated(): boolean {
+    return [...this.#views].some(([timeline, { needs }]) => this.#needs(timeline).length > needs.length);
+  }
+
   /** A timeline's history must be known before its first segment is judged, if it is to be known at all. */
   #view(timeline: number): TimelineView {
     const known = this.#views.get(timeline);

@@ -80,7 +80,22 @@ function numberInLog(segment: string): number {
   return number > MAX_NUMBER_IN_LOG ? 0 : number;
 }
 
+/**
+ * A timeline's own history passes before its WAL, those of later timelines after it: one of them may lead through it
+ * although its own does not say so. Then what was said of it is said anew, with all histories known.
+ */
 async function planWith(
+  store: Store,
+  goal: Goal,
+  findings: Findings,
+  segmentSize: SegmentSize,
+  options: PlanOptions,
+): Promise<Plan> {
+  const plan = await planAsKnown(store, goal, findings, segmentSize, options);
+  return plan.selection.rule.isOutdated() ? planWith(store, goal, findings, segmentSize, options) : plan;
+}
+
+async function planAsKnown(
   store: Store,
   goal: Goal,
   findings: Findings,

@@ -493,6 +493,22 @@ describe('timelines', () => {
     expect(archive.store.keys()).toEqual(keys);
   });
 
+  it('keep their WAL also where no backup lies on the later one, which is met after that WAL', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 20, at: NOW - 30 * DAY });
+    archive.backup({ timeline: 2, start: 37, at: NOW - 20 * DAY });
+    archive.history(2, '1\t0/5000000\tanother system\n');
+    archive.history(3, '1\t0/1E000000\tx\n2\t0/28000000\tx\n');
+    archive.wal(1, 10, 30);
+    archive.wal(2, 30, 40);
+    archive.wal(3, 40, 50);
+    const { status } = await deleteIn(archive.store, retain(2));
+    expect(status).toBe(0);
+    expect(archive.segments(1)).toEqual(range(20, 30));
+    expect(archive.segments(2)).toEqual(range(30, 40));
+    expect(archive.segments(3)).toEqual(range(40, 50));
+  });
+
   it('that nobody needs go when they are below all that is kept, unless a server may be writing them', async () => {
     const archive = plain();
     archive.history(2, '1\t0/6000000\tx\n');

@@ -126,6 +126,17 @@ describe('a newest sentinel that', () => {
     expect(await attempt(archive, retain(1))).toBe('no backup that can be restored would be left');
   });
 
+  it('stops before its start, where a timeline branched off in between, costs no kept backup its WAL', async () => {
+    const archive = new Archive([10, 20]);
+    archive.backup({ start: 30, at: NOW - 20 * DAY, system: '7' }, field('stopLsn', '"0/2000000"'));
+    archive.backup({ timeline: 2, start: 38, at: NOW - 10 * DAY, system: '7' });
+    archive.history(2, '1\t0/19000000\tx\n');
+    archive.wal(2, 25, 45);
+    expect(await attempt(archive, retain(2))).toBeUndefined();
+    for (let index = 30; index <= 40; index += 1) expect(archive.has(1, index)).toBe(true);
+    for (let index = 38; index <= 45; index += 1) expect(archive.has(2, index)).toBe(true);
+  });
+
   it.each([
     ['before its start', segmentAt(1, 2)],
     ['on another timeline', segmentAt(9, 31)],
