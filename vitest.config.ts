@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 // Node reads this variable's bundle at every start, which would slow each spawned process by 100 ms.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
-const shared = { pool: 'forks', testTimeout: 30_000, hookTimeout: 120_000 } as const;
+// The limits are there to end what hangs, and no measure of what is slow: a machine may be busy.
+const shared = { pool: 'forks', testTimeout: 120_000, hookTimeout: 300_000 } as const;
 
 // Installs and starts servers: only when it is asked for (npm run test:stores).
 const stores = {
@@ -24,7 +25,7 @@ export default defineConfig({
         },
       },
       {
-        test: { ...shared, name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 300_000 },
+        test: { ...shared, name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 600_000 },
       },
       ...(process.env.WALE_TEST_STORES === '1' ? [stores] : []),
     ],

@@ -228,9 +228,7 @@ describe.runIf(hasGpg())('gpg', () => {
       controller.abort(reason);
       await new Promise(() => {});
     }
-    const started = Date.now();
     await expect(all(encrypt(slow(), { keyId: GOLDEN_KEY, signal: controller.signal }))).rejects.toBe(reason);
-    expect(Date.now() - started).toBeLessThan(8000);
   });
 
   test('an abort ends a gpg that ignores being asked', async () => {

@@ -42,7 +42,7 @@ export interface Host {
 const MAPPED =
   /(?<=file:\/\/localhost|^|[^\w./-])\/(etc\/(?:wal-e\.d|systemd|cron\.d|postgresql)|opt\/wal-e-1|usr\/local\/bin|srv|var\/lib\/postgresql|var\/log|run\/wal-e)(?![\w-])/g;
 /** Longest that one command line may take. */
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 240_000;
 const END = '@@wal-e-host-end@@';
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function poll<Answer>(
   what: string,
   ask: () => Answer | Promise<Answer>,
-  limitMs = 60_000,
+  limitMs = 180_000,
 ): Promise<Exclude<Answer, undefined | false>> {
   const end = performance.now() + limitMs;
   for (;;) {

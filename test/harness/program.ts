@@ -37,7 +37,7 @@ export async function runProgram(
 
 export function startProgram(
   args: readonly string[],
-  { environment, cwd, limitMs = 60_000, uid, wrapper = [] }: ProgramOptions = {},
+  { environment, cwd, limitMs = 240_000, uid, wrapper = [] }: ProgramOptions = {},
 ): RunningProgram {
   const { PATH = '', HOME = '' } = process.env;
   const [command = process.execPath, ...rest] = [...wrapper, process.execPath, PROGRAM, ...args];

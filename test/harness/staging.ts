@@ -2,6 +2,7 @@
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -18,6 +19,9 @@ import { createScratch } from './scratch.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const postgres = new Map<number, string>();
 let program: string | undefined;
+
+/** Libraries to link with, and a code cache that another test is just writing. */
+const PASSING = /\.a$|\.cache\.\d+$/;
 
 export const OLDEST_POSTGRES = 10;
 export const NEWEST_POSTGRES = 18;
@@ -47,6 +51,13 @@ export function stageProgram(): string {
   return program;
 }
 
+/** A copy of the built wal-e in `folder`, to be spoiled. */
+export function copyProgram(folder: string): void {
+  const filter = (path: string) => !PASSING.test(path);
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(root, part), join(folder, part), { recursive: true, filter });
+}
+
 let node: string | undefined;
 
 /** A folder for PATH that holds this Node, readable by all. */
@@ -66,7 +77,7 @@ function stageTree(source: string, target: string): void {
   for (const entry of readdirSync(source, { withFileTypes: true })) {
     const [from, to] = [join(source, entry.name), join(target, entry.name)];
     if (entry.isDirectory()) stageTree(from, to);
-    else if (!entry.name.endsWith('.a')) stageFile(from, to);
+    else if (!PASSING.test(entry.name)) stageFile(from, to);
   }
 }
 

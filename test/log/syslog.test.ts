@@ -100,9 +100,8 @@ describe('the syslog sink', () => {
     const pid = Number(await appears('pid', '\n'));
     // More than a socket buffer holds, so that it cannot have been handed over.
     to.write({ ...record, message: 'x'.repeat(4_000_000) });
-    const start = performance.now();
     await to.close();
-    expect(performance.now() - start).toBeLessThan(2000);
+    // Were it waited for, it would be gone by now.
     process.kill(pid);
   });
 });

@@ -1,13 +1,12 @@
 /** A program that cannot even be loaded still tells PostgreSQL what it must know. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it, test } from 'vitest';
 import { PROGRAM } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
+import { copyProgram } from '../harness/staging.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SEGMENT = '000000010000000000000001';
 
 let folder: string;
@@ -47,7 +46,7 @@ const push = (options: Start) => start(['wal-push', SEGMENT], options).status;
 
 /** The program, but for its main file. */
 function brokenProgram(): string {
-  for (const part of ['bin', 'dist']) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  copyProgram(folder);
   rmSync(join(folder, 'dist', 'main.cjs'));
   return join(folder, 'bin', 'wal-e.cjs');
 }

@@ -1,8 +1,8 @@
 /** `wal-e check` as an operator runs it, on a server that archives and on servers that do not. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { serverAccount } from '../harness/account.ts';
 import { canMount, mountSmall } from '../harness/mount.ts';
@@ -11,7 +11,7 @@ import { type Cluster, createCluster } from '../harness/postgres.ts';
 import { PROGRAM, runProgram } from '../harness/program.ts';
 import { createS3Server, TEST_BUCKET } from '../harness/s3/server.ts';
 import { createScratch } from '../harness/scratch.ts';
-import { stageProgram } from '../harness/staging.ts';
+import { copyProgram, stageProgram } from '../harness/staging.ts';
 
 interface Report {
   readonly state: string;
@@ -121,6 +121,7 @@ describe('with a server', () => {
     const prefix = `file://localhost${archive}`;
     cluster = await createCluster({
       version: 16,
+      segmentMb: 1,
       settings: { archive_mode: 'on', archive_command: command(`--file-prefix ${prefix}`) },
     });
     await cluster.start();
@@ -292,9 +293,7 @@ test.runIf(canMount())(
 
 test('an installation whose compressor is damaged or gone fails in that line', async () => {
   const copy = createScratch();
-  const root = join(dirname(PROGRAM), '..');
-  for (const part of ['bin', 'dist', 'package.json'])
-    cpSync(join(root, part), join(copy, part), { recursive: true });
+  copyProgram(copy);
   const wasm = join(copy, 'dist/lzo1x.wasm');
   const ask = () => {
     const args = [join(copy, 'bin/wal-e.cjs'), '--terse', 'check', '--json', '--without-postgres'];

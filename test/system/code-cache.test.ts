@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
-  cpSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,19 +10,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { serverAccount } from '../harness/account.ts';
 import { createScratch } from '../harness/scratch.ts';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+import { copyProgram } from '../harness/staging.ts';
 
 let folder: string;
 
 beforeEach(() => {
   folder = createScratch();
-  for (const part of ['bin', 'dist']) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  copyProgram(folder);
   for (const name of caches()) rmSync(join(folder, 'dist', name));
 });
 

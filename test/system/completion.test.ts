@@ -71,7 +71,7 @@ function completeInZsh(lines: readonly string[]): string[] {
     cwd: home,
     encoding: 'utf8',
     env: { PATH: process.env.PATH, HOME: home, ZDOTDIR: home, TERM: 'dumb', PROGRAM },
-    timeout: 60_000,
+    timeout: 240_000,
   });
   return output.split('\n').slice(0, lines.length);
 }

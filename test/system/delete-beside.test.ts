@@ -43,7 +43,7 @@ afterAll(async () => {
 
 async function wale(...args: string[]): Promise<string> {
   const environment = { WALE_FILE_PREFIX: archive.prefix, ...primary.environment };
-  const { status, stdout, stderr } = await runProgram(args, { environment, limitMs: 120_000 });
+  const { status, stdout, stderr } = await runProgram(args, { environment });
   expect(status, stderr).toBe(0);
   return stdout;
 }

@@ -40,7 +40,7 @@ function demonstrate(environment: Readonly<Record<string, string>> = {}): Demons
 
 async function nothingIsLeft({ temporary }: Demonstration, server?: S3Server): Promise<void> {
   await poll('temporary files to be gone', () => readdirSync(temporary).length === 0);
-  expect(processesOf(temporary)).toEqual([]);
+  await poll('its processes to end', () => processesOf(temporary).length === 0);
   expect(server?.bucket.keys() ?? []).toEqual([]);
   expect(server?.bucket.uploads.size ?? 0).toBe(0);
 }

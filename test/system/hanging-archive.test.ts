@@ -28,6 +28,9 @@ afterEach(async () => {
   for (const cluster of clusters.splice(0)) await cluster.dispose();
 });
 
+/** Short enough to wait for. Where nothing hangs there is none: on a slow machine a sound call may take longer. */
+const hurried = (command: string) => `WALE_DEADLINE=1 ${command}`;
+
 /** `call` hangs while the pipe is there. */
 function trouble(call: string) {
   const folder = createScratch();
@@ -37,7 +40,6 @@ function trouble(call: string) {
   return {
     environment: {
       ...LOG_TO_SERVER,
-      WALE_DEADLINE: '1',
       NODE_OPTIONS: `--require ${preload}`,
       HANG_CALL: call,
       HANG_PIPE: pipe,
@@ -53,8 +55,12 @@ function trouble(call: string) {
 describe('a server whose archive hangs', () => {
   it('is archived when the archive answers again, and recovers from it only then', async () => {
     const archive = createArchive();
-    const settings = { wal_keep_size: '64MB' };
-    const primary = await createPrimary({ version: NEWEST_POSTGRES, archive, segmentMb: 1, settings });
+    const primary = await createPrimary({
+      version: NEWEST_POSTGRES,
+      archive,
+      segmentMb: 1,
+      settings: { wal_keep_size: '64MB' },
+    });
     clusters.push(primary);
     await primary.start({ environment: LOG_TO_SERVER });
     await load(primary, 1, 1);
@@ -64,6 +70,7 @@ describe('a server whose archive hangs', () => {
 
     const push = trouble('fsync');
     push.begin();
+    await primary.configure({ archive_command: hurried(archive.command('wal-push %p')) });
     await primary.start({ environment: push.environment });
     await load(primary, 2, 1);
     const last = await switchSegment(primary);
@@ -71,6 +78,7 @@ describe('a server whose archive hangs', () => {
     await poll('the failure', async () => (await primary.serverLog()).includes(TOO_LATE));
     expect(await archive.names()).not.toContain(last);
     push.end();
+    await primary.configure({ archive_command: archive.command('wal-push %p') });
     // A new segment wakes an archiver that has given up for a minute.
     await load(primary, 3, 1);
     await untilArchived(primary, await switchSegment(primary));
@@ -80,7 +88,8 @@ describe('a server whose archive hangs', () => {
     const fetch = trouble('open');
     fetch.begin();
     const words = archive.command('wal-fetch -p 0 %f %p');
-    const recovered = await recover(copy, NEWEST_POSTGRES, words, { hot_standby: 'on' }, 'recovery');
+    const settings = { hot_standby: 'on' };
+    const recovered = await recover(copy, NEWEST_POSTGRES, hurried(words), settings, 'recovery');
     clusters.push(recovered);
     await recovered.start({ wait: false, environment: fetch.environment });
     await poll('the server to stop', () => !recovered.isRunning());
@@ -89,6 +98,7 @@ describe('a server whose archive hangs', () => {
     expect(log).toContain('FATAL:  could not restore file');
     expect(log).not.toContain('archive recovery complete');
     fetch.end();
+    await recovered.configure({ restore_command: words });
     await recovered.start({ environment: fetch.environment });
     await poll(
       'the end of recovery',

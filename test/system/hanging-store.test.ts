@@ -87,18 +87,15 @@ describe('wal-push to a file system that hangs', () => {
       rmSync(pipe, { force: true });
       const running = startHanging('fsync', ['wal-push', '-p', '1', segment], 0);
       await poll('it to begin', () => running.stderr().includes('begin archiving'));
-      const start = performance.now();
       for (let sent = 0; sent < signals; sent += 1) {
         running.child.kill('SIGTERM');
         // Two of one kind that come together count as one.
         await poll('the signal to arrive', () => !hasPending(running.child.pid ?? 0));
       }
       const errors = await ended(running, 1);
-      const took = performance.now() - start;
-      if (signals === 1) {
-        expect(errors).toEqual([expect.objectContaining({ message: 'interrupted by SIGTERM' })]);
-        expect(took).toBeLessThan(30_000);
-      } else expect(took).toBeLessThan(4000);
+      // After a second one nothing is waited for, and so nothing is said.
+      const said = [expect.objectContaining({ message: 'interrupted by SIGTERM' })];
+      expect(errors).toEqual(signals === 1 ? said : []);
     }
   });
 });

@@ -30,6 +30,8 @@ const SEED = Number(process.env.WALE_TEST_SEED ?? 20_261_121);
 const ROUNDS = Number(process.env.WALE_TEST_ROUNDS ?? 40);
 /** About how long one call takes here; kills fall before, into and after it. */
 const CALL_MS = 250;
+/** Longer than any call takes. */
+const LONG_MS = 240_000;
 
 const clusters: Cluster[] = [];
 
@@ -184,7 +186,7 @@ describe(`wal-fetch and its prefetch, killed at random (seed ${SEED})`, () => {
     ];
     for (const [index, name] of names.entries()) {
       writeFileSync(join(folder, name), segmentBytes(name, MB, SEED + index));
-      await runAndKill([`--file-prefix=${archive.prefix}`, 'wal-push', name], folder, 60_000);
+      await runAndKill([`--file-prefix=${archive.prefix}`, 'wal-push', name], folder, LONG_MS);
     }
     const destination = join(pgWal, 'RECOVERYXLOG');
     const whole = (name: string, path: string) => readFileSync(path).equals(readFileSync(join(folder, name)));
@@ -192,7 +194,7 @@ describe(`wal-fetch and its prefetch, killed at random (seed ${SEED})`, () => {
     for (let at = 0, round = 0; at < names.length; round += 1) {
       const name = names[at] ?? '';
       rmSync(destination, { force: true });
-      const patience = round < ROUNDS ? random() * CALL_MS * 1.5 : 60_000;
+      const patience = round < ROUNDS ? random() * CALL_MS * 1.5 : LONG_MS;
       const args = [`--file-prefix=${archive.prefix}`, 'wal-fetch', '-p4', name, 'pg_wal/RECOVERYXLOG'];
       const succeeded = await runAndKill(args, folder, patience);
       if (existsSync(destination)) expect(whole(name, destination)).toBe(true);

@@ -100,7 +100,7 @@ describe('wal-fetch of a segment', () => {
       await poll('the next segment', () => spooled().includes(NAMES[at] ?? ''));
       expect((await fetch(NAMES[at] ?? '', '-p', '4')).status).toBe(0);
     }
-    await poll('the child to rest', resting);
+    await poll('the spool to be full again', () => spooled().length === 4 && resting());
     await fetch(NAMES[20] ?? '', '-p', '4');
     await poll('the spool to hold what follows', () => spooled().length === 4 && resting());
     expect(spooled()).toEqual(NAMES.slice(21, 25));
@@ -125,9 +125,8 @@ describe('wal-fetch of a segment', () => {
     );
     writeFileSync(join(spool(), 'child'), String(process.pid));
     writeFileSync(join(spool(), 'archive'), `file://localhost${archive}`);
-    const started = performance.now();
+    // Were it waited for, it would be for ever.
     expect((await fetch(FIRST)).status).toBe(0);
-    expect(performance.now() - started).toBeLessThan(5000);
     rmSync(join(spool(), 'child'));
   });
 });

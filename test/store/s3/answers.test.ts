@@ -295,9 +295,9 @@ describe('Retry-After', () => {
     // By the store's own clock, which may be another than ours.
     [
       503,
-      () => ({
-        date: new Date(Date.now() + 3_600_000).toUTCString(),
-        'retry-after': new Date(Date.now() + 3_601_000).toUTCString(),
+      (now = Date.now()) => ({
+        date: new Date(now + 3_600_000).toUTCString(),
+        'retry-after': new Date(now + 3_601_000).toUTCString(),
       }),
     ],
   ])('of a %d is waited for', async (status, headers) => {

@@ -128,10 +128,12 @@ describe('a second backup of the same cluster', () => {
     ];
     const first = startProgram(slow, { environment });
     await poll('the first backup to start', () => first.stderr().includes('the backup has started'));
+    first.child.kill('SIGSTOP');
     expect(await refused([cluster.dataDirectory])).toMatchObject({
       status: 1,
       message: 'another backup-push of this cluster is running',
     });
+    first.child.kill('SIGCONT');
     const { status, stderr } = await first.finished;
     expect(status, stderr).toBe(0);
     expect(backupNames(archive)).toHaveLength(1);

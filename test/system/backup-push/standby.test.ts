@@ -176,7 +176,9 @@ describe('a backup of a standby', () => {
     const before = backupNames(archive);
     const running = startProgram(slow, { environment: { ...environment, ...standby.environment } });
     await poll('the backup to start', () => running.stderr().includes('the backup has started'));
+    running.child.kill('SIGSTOP');
     await standby.query('select pg_promote()');
+    running.child.kill('SIGCONT');
     const { status, stderr } = await running.finished;
     expect(status).toBe(1);
     expect(
@@ -190,12 +192,13 @@ describe('a backup of a standby', () => {
   it('fails when the standby follows its primary to another timeline in the middle', async () => {
     const { cluster: primary, standby, archive, environment } = await withStandby();
     await primary.query('insert into transfer (amount) values (1); checkpoint');
-    const slow = ['--fast-checkpoint', '--cluster-read-rate-limit', '2000000'];
+    const slow = ['--fast-checkpoint', '--cluster-read-rate-limit', '8000000'];
     const before = backupNames(archive);
     const running = startProgram(['backup-push', ...slow, standby.dataDirectory], {
       environment: { ...environment, ...standby.environment },
     });
     await poll('the backup to start', () => running.stderr().includes('the backup has started'));
+    running.child.kill('SIGSTOP');
     await primary.stop();
     writeFileSync(join(primary.dataDirectory, 'standby.signal'), '');
     await primary.start();
@@ -207,6 +210,7 @@ describe('a backup of a standby', () => {
     );
     await standby.query('checkpoint');
     expect(running.child.exitCode, 'the backup was over before').toBeNull();
+    running.child.kill('SIGCONT');
     const { status, stderr } = await running.finished;
     expect(status).toBe(1);
     expect(logEntries(stderr)).toContainEqual(

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ArchivedCluster, backupNames, createArchivedCluster } from '../../harness/archived-cluster.ts';
+import { poll } from '../../harness/poll.ts';
 import { logEntries, runProgram } from '../../harness/program.ts';
 import { createScratch } from '../../harness/scratch.ts';
 import { failingCalls, orSkip, smallDisk } from '../../harness/system-faults.ts';
@@ -47,7 +48,7 @@ describe('a disk that gives an I/O error', () => {
       }),
     );
     expect(stderr).toContain('the backup on the server was ended');
-    expect(await sessions()).toBe('0');
+    await poll('its session to end', async () => (await sessions()) === '0');
     expect(backupNames(made.archive)).toEqual([]);
   });
 

@@ -97,7 +97,8 @@ describe.each(TESTED_VERSIONS)('PostgreSQL %i', (version) => {
   afterEach(async () => {
     await restored?.dispose();
     restored = undefined;
-    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+    for (const folder of folders.splice(0))
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   });
   afterAll(() => source.cluster.dispose());
 

@@ -107,6 +107,7 @@ describe('two restores that start at the same moment', () => {
     expect(refused.status).toBe(1);
     expectRefused(refused.stderr, /^(Process \d+|Another process) restores into "/);
     expect(winner.child.exitCode).toBe(null);
+    await poll('the place of the tablespace', () => existsSync(tablespace));
     expect(readdirSync(target).filter((name) => !name.startsWith(MARKER))).toEqual([]);
     expect(readdirSync(tablespace)).toEqual([]);
     letFinish();
