@@ -37,6 +37,16 @@ export async function segmentSizeOf(
   );
 }
 
+/** What the WAL itself shows where neither a sentinel nor the start of a backup told: its contents, else its names. */
+export async function sizeSeenIn(
+  store: Store,
+  inventory: WalInventory,
+  call: Call,
+): Promise<SegmentSize | undefined> {
+  const newest = inventory.newest.slice(0, PROBED_SEGMENTS);
+  return (await sizeFromContents(store, newest, call)) ?? sizeFromNames(inventory);
+}
+
 /** Of the first of `segments` that is archived and can be read here. */
 async function sizeFromContents(
   store: Store,

@@ -25,6 +25,10 @@ export function segmentIndex(name: string, segmentBytes: number): number {
   return log * (LOG_BYTES / segmentBytes) + Number.parseInt(name.slice(16, 24), 16);
 }
 
+function hex8(number: number): string {
+  return number.toString(16).toUpperCase().padStart(8, '0');
+}
+
 export function indexOfLsn(lsn: bigint, segmentBytes: number): number {
   return Number(lsn / BigInt(segmentBytes));
 }
@@ -57,6 +61,14 @@ export class WalInventory {
 
   get timelines(): readonly number[] {
     return [...this.#timelines.keys()].sort((a, b) => a - b);
+  }
+
+  /** The last segment of each timeline, newest timeline first: names. */
+  get newest(): readonly string[] {
+    return this.timelines.toReversed().flatMap((timeline) => {
+      const range = this.#timelines.get(timeline)?.at(-1);
+      return range === undefined ? [] : [[timeline, range.log, range.last].map(hex8).join('')];
+    });
   }
 
   /** Largest number in a log that a name spells; the segment size cannot be larger than 4 GiB / (this + 1). */

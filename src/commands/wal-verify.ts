@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { chronology } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
-import { segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
+import { segmentSizeOf, sizeSeenIn } from '../archive/segment-size.ts';
 import { labelTimeFrom, surveyBackups } from '../archive/survey.ts';
 import { openCodec } from '../codec/open.ts';
 import { MIN_SEGMENT_BYTES } from '../postgres/segment.ts';
@@ -35,7 +35,7 @@ export async function run(args: VerifyArguments, context: Context): Promise<numb
   // A segment must not be called short for a size that is only assumed.
   const least = size.source === 'assumed' ? MIN_SEGMENT_BYTES : size.bytes;
   const wal = await surveyWal(store, least, damaged, call);
-  if (size.source === 'assumed') size = sizeFromNames(wal.inventory) ?? size;
+  if (size.source === 'assumed') size = (await sizeSeenIn(store, wal.inventory, call)) ?? size;
   const archive = {
     tree: wal.tree,
     coverage: wal.inventory.sized(size.bytes),

@@ -6,7 +6,7 @@ import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { earliestSegments } from '../archive/misnamed.ts';
 import { type History, judge, type Policy, placeOf, type Verdict } from '../archive/retention.ts';
-import { comparableSize, type SegmentSize, segmentSizeOf, sizeFromNames } from '../archive/segment-size.ts';
+import { comparableSize, type SegmentSize, segmentSizeOf, sizeSeenIn } from '../archive/segment-size.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import { type Pin, WalRule } from '../archive/wal-rule.ts';
 import { MAX_NUMBER_IN_LOG, segmentTimeline } from '../postgres/segment.ts';
@@ -52,12 +52,14 @@ export async function planDeletion(
   const { backups } = findings.survey;
   const starts = startSegments(findings.survey);
   const told = await segmentSizeOf(store, backups, starts, options);
-  const size = comparableSize(told, backups, Math.max(0, ...starts.map(numberInLog)));
+  const inStarts = Math.max(0, ...starts.map(numberInLog));
+  const size = comparableSize(told, backups, inStarts);
   const plan = await planWith(store, goal, findings, size, options);
-  // Only the whole listing shows whether the names contradict what was stated or had to be assumed.
+  // Only the whole listing shows whether the WAL contradicts what was stated or had to be assumed.
   const { before, after, removed } = plan.tally;
-  const named = size.source === 'assumed' ? sizeFromNames(before) : undefined;
-  const fitting = comparableSize(named ?? size, backups, Math.max(after.largestInLog, removed.largestInLog));
+  const seen = told.source === 'assumed' ? await sizeSeenIn(store, before, options) : undefined;
+  const largest = Math.max(inStarts, after.largestInLog, removed.largestInLog);
+  const fitting = comparableSize(seen ?? size, backups, largest);
   const fitted =
     fitting.bytes === size.bytes
       ? { ...plan, segmentSize: fitting }

@@ -1189,6 +1189,23 @@ describe('the WAL segment size', () => {
     expect((await deleteIn(archive.store, retain(1))).out).toContain('64 MB (read from a segment)');
   });
 
+  it('is else read from the newest segments where those at which backups start are not there', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 100, at: NOW - 30 * DAY });
+    archive.backup({ timeline: 2, start: 200, at: NOW - 20 * DAY });
+    archive.history(2, '1\t0/9600000\tx\n');
+    archive.wal(1, 90, 99);
+    archive.wal(1, 101, 150);
+    archive.wal(2, 150, 199);
+    archive.wal(2, 201, 220);
+    const bytes = lzop(segmentHead(segmentAt(2, 220), MB));
+    archive.store.set(walKey(segmentAt(2, 220)), new Date(NOW - 10 * DAY), { bytes });
+    expect((await deleteIn(archive.store, retain(2))).out).toContain('1 MB (read from a segment)');
+    // Segment 150 is at 150 MB, where timeline 2 begins: the older backup leads to it.
+    expect(archive.segments(2)).toEqual([...range(150, 199), ...range(201, 220)]);
+    expect(archive.segments(1)).toEqual(range(101, 150));
+  });
+
   it('is else seen in the names, where a log ends', async () => {
     const archive = new Archive();
     archive.backup({ start: 3 });

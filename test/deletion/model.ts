@@ -17,42 +17,40 @@ import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { historyName } from '../../src/archive/timeline.ts';
 import { formatLsn } from '../../src/postgres/segment.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import { chance, int, pick, type Random } from './chance.ts';
+import { copyDates, withDates } from './model-dates.ts';
 import {
+  DAY,
+  type Dating,
+  foreignBackup,
+  labelText,
   lzop,
-  MODEL_SEGMENT_BYTES,
   type Model,
   type ModelBackup,
   type ModelTimeline,
   type ModelWal,
   NO_SPEC,
-  nameAt,
   offlineName,
   ownFacts,
-  SEGMENTS_IN_LOG,
   stopOf,
+  strangeKeys,
+  walContent,
 } from './model-facts.ts';
+import { Scale, SEGMENT_SIZES, segmentsInLog } from './model-scale.ts';
 
 const HOUR = 3_600_000;
-export const DAY = 24 * HOUR;
-
-type Random = () => number;
+const BEGIN = Date.parse('2026-01-01T00:00:00Z');
 
 const LIVES = ['own', 'original', 'moved'] as const;
-
-const int = (random: Random, from: number, to: number) => from + Math.floor(random() * (to - from + 1));
-const chance = (random: Random, probability: number) => random() < probability;
-
-function pick<Item>(random: Random, items: readonly Item[]): Item {
-  const item = items[int(random, 0, items.length - 1)];
-  if (item === undefined) throw new Error('nothing to pick from');
-  return item;
-}
+const COPIES: readonly Dating[] = ['equal', 'newer', 'any'];
+const MB = 1024 * 1024;
 
 export function makeModel(random: Random): Model {
   const systems = chance(random, 0.2) ? ['7001', '7002'] : ['7001'];
-  const builder = new Builder(random, systems.length > 1);
-  for (const system of systems) builder.system(system);
-  return builder.finish();
+  const sizes = systems.map(() => (chance(random, 0.4) ? 16 * MB : pick(random, SEGMENT_SIZES)));
+  const builder = new Builder(random, sizes);
+  for (const [at, system] of systems.entries()) builder.system(system, sizes[at] ?? 0);
+  return builder.finish(chance(random, 0.6) ? 'stored' : pick(random, COPIES));
 }
 
 class Builder {
@@ -66,29 +64,47 @@ class Builder {
   readonly #foreignStarts: { timeline: number; index: number }[] = [];
   /** Timeline and index of a segment -> when the first byte was written to it. */
   readonly #began = new Map<string, number>();
-  #clock = Date.parse('2026-01-01T00:00:00Z');
+  readonly #archiveBytes: number;
+  readonly #isSealed: boolean;
+  readonly #hasLabels: boolean;
+  #scale: Scale;
+  #content: Uint8Array = new Uint8Array(9);
+  #clock = BEGIN;
   /** The server is stopped for some of its backups. */
   #stops = false;
+  /** Where the WAL of the first system begins. */
+  #firstPlace: number | undefined;
 
-  /** `several`: systems, told apart by what their sentinels state. */
-  constructor(random: Random, several: boolean) {
+  /** `sizes`: of the segments of each system. Several systems are told apart by what their sentinels state. */
+  constructor(random: Random, sizes: readonly number[]) {
     this.#random = random;
-    this.#several = several;
+    this.#several = sizes.length > 1;
+    this.#archiveBytes = Math.min(...sizes);
+    this.#scale = new Scale(this.#archiveBytes, this.#archiveBytes);
+    // Segments of another size can only be told from what can be read.
+    this.#isSealed = !this.#several && this.#archiveBytes === 16 * MB && chance(random, 0.15);
+    this.#hasLabels = !this.#isSealed && chance(random, 0.5);
   }
 
   /** One cluster's life: a timeline, points in it that others branch from, backups here and there. */
-  system(system: string): void {
+  system(system: string, segmentBytes: number): void {
     const random = this.#random;
+    this.#scale = new Scale(segmentBytes, this.#archiveBytes);
+    if (!this.#isSealed) this.#content = walContent(system, this.#scale);
+    const perLog = segmentsInLog(segmentBytes);
     const life = this.#several ? 'own' : pick(random, LIVES);
     // After a pg_upgrade the numbers start again, and come to where they were.
-    const before = this.#timelines[0]?.first;
+    const before = this.#firstPlace === undefined ? undefined : this.#scale.index(this.#firstPlace);
     this.#stops = life !== 'own' && chance(random, 0.6);
     const start =
       before !== undefined && chance(random, 0.6)
         ? int(random, Math.max(before - 20, 1), before + 10)
         : this.#stops && chance(random, 0.7)
-          ? pick(random, [0, 1, 2]) * SEGMENTS_IN_LOG + int(random, 1, 10)
-          : int(random, 1, 400);
+          ? pick(random, [0, 1, 2]) * perLog + int(random, 1, 10)
+          : chance(random, 0.5)
+            ? int(random, 1, 2) * perLog - int(random, 1, 40)
+            : int(random, 1, 400);
+    this.#firstPlace ??= this.#scale.place(start);
     const own: ModelTimeline[] = [];
     const count = int(random, 1, 4);
     // From 10 on the original spells timelines otherwise than PostgreSQL where the server was stopped.
@@ -114,21 +130,26 @@ class Builder {
   ): ModelTimeline {
     const random = this.#random;
     const branch = parent === undefined ? start : this.#branchOf(parent);
-    const chosen = BigInt(branch) * BigInt(MODEL_SEGMENT_BYTES) + BigInt(pick(random, [0, 4096, 9_000_000]));
+    const scale = this.#scale;
+    const chosen = scale.lsn(branch, pick(random, [0, 4096, 9_000_000 % scale.bytes]));
     const inherited = parent?.ancestors ?? [];
     const reached = inherited.at(-1)?.lsn ?? 0n;
     const lsn = chosen > reached ? chosen : reached;
     const from = parent?.number ?? number - 1;
     // Of the timelines before the first that was archived only the last one is told.
-    const ancestors = from === 0 ? [] : [...inherited, { timeline: from, index: branch, lsn }];
+    const ancestors = from === 0 ? [] : [...inherited, { timeline: from, index: scale.place(branch), lsn }];
     const timeline = {
       system,
       number,
       ancestors,
+      segmentBytes: scale.bytes,
       first: branch,
       last: branch + int(random, 0, 30),
       // PostgreSQL archives its history before its WAL: another system's does not stay under the name.
-      hasHistory: number > 1 && (this.#store.objects.has(walKey(historyName(number))) || chance(random, 0.9)),
+      hasHistory:
+        number > 1 &&
+        !this.#isSealed &&
+        (this.#store.objects.has(walKey(historyName(number))) || chance(random, 0.9)),
     };
     if (timeline.hasHistory) {
       const text = ancestors.map((line) => `${line.timeline}\t${formatLsn(line.lsn)}\treason\n`).join('');
@@ -139,7 +160,7 @@ class Builder {
     }
     for (let index = timeline.first; index <= timeline.last; index += 1) this.#segment(timeline, index, kind);
     if (chance(random, 0.3))
-      this.#put(`wal_005/${nameAt(number, timeline.last + 1)}.partial.lzo`, new Uint8Array(3));
+      this.#put(`wal_005/${scale.name(number, timeline.last + 1)}.partial.lzo`, new Uint8Array(3));
     return timeline;
   }
 
@@ -147,7 +168,7 @@ class Builder {
   #branchOf(parent: ModelTimeline): number {
     const starts = this.#backups
       .filter(({ system, timeline }) => system === parent.system && timeline === parent.number)
-      .map(({ start }) => start);
+      .map(({ start }) => this.#scale.index(start));
     return chance(this.#random, 0.3) && starts.length > 0
       ? pick(this.#random, starts)
       : int(this.#random, parent.first, parent.last);
@@ -159,46 +180,43 @@ class Builder {
     if (this.#stops && kind === 'original' && chance(random, 0.15)) this.#offlineBackup(timeline, index);
     this.#clock += HOUR;
     if (chance(random, 0.05)) this.#clock += 2 * DAY;
-    const key = walKey(nameAt(timeline.number, index));
-    if (!chance(random, 0.02)) {
-      const archived = this.#clock;
-      this.#wal.set(key, { key, system: timeline.system, timeline: timeline.number, index, archived });
-      this.#put(key, new Uint8Array(9));
-    }
+    const key = walKey(this.#scale.name(timeline.number, index));
+    if (!chance(random, 0.02)) this.#archive(key, timeline, index, this.#content);
     if (chance(random, 0.12)) this.#backup(timeline, index, kind);
     if (chance(random, 0.01)) this.#strangers(timeline, index);
     if (chance(random, 0.02)) this.#upload(key);
+  }
+
+  #archive(key: string, { system, number }: ModelTimeline, index: number, bytes: Uint8Array): void {
+    const place = this.#scale.place(index);
+    this.#wal.set(key, { key, system, timeline: number, index: place, archived: this.#clock });
+    this.#put(key, bytes);
   }
 
   #backup(timeline: ModelTimeline, stop: number, kind: 'own' | 'original'): void {
     const random = this.#random;
     const start = Math.max(timeline.first, stop - int(random, 0, 2));
     // Like one of those that the original names after the wrong segment.
-    const digits = nameAt(timeline.number, start).slice(22);
+    const segment = this.#scale.name(timeline.number, start);
+    const digits = segment.slice(22);
     const alike = /^[4-9]\d$/.test(digits) && chance(random, 0.5) ? [Number(digits)] : [];
     const offset = pick(random, alike.length > 0 ? alike : [140, 196, 1234]);
-    const name = backupName(nameAt(timeline.number, start), offset);
+    const name = backupName(segment, offset);
     if (this.#backups.some((backup) => backup.name === name)) return;
     const state = chance(random, 0.15) ? 'old' : 'complete';
     this.#clock += 60_000;
     this.#objects(name, timeline, { start, stop, kind, state, server: 'running' });
     if (state === 'old' && !this.#store.objects.has(versionKey(name))) return;
-    const label = `${nameAt(timeline.number, start)}.${offset.toString(16).toUpperCase().padStart(8, '0')}.backup`;
-    this.#wal.set(walKey(label), {
-      key: walKey(label),
-      system: timeline.system,
-      timeline: timeline.number,
-      index: start,
-      archived: this.#clock,
-    });
-    this.#put(walKey(label), lzop('LABEL: x\n'));
+    const label = walKey(`${segment}.${offset.toString(16).toUpperCase().padStart(8, '0')}.backup`);
+    const text = labelText(this.#hasLabels ? this.#clock : undefined);
+    this.#archive(label, timeline, start, this.#isSealed ? new Uint8Array(9) : lzop(text));
   }
 
   /** It writes no label file, and the segment in which it starts is archived when the server has filled it. */
   #offlineBackup(timeline: ModelTimeline, index: number): void {
     const random = this.#random;
-    const place = BigInt(index) * BigInt(MODEL_SEGMENT_BYTES) + pick(random, [40n, 0x1234n, 0x300028n]);
-    const name = parseBackupName(offlineName(timeline.number, place));
+    const lsn = this.#scale.lsn(index, pick(random, [40, 0x1234, 0x300028 % this.#scale.bytes]));
+    const name = parseBackupName(offlineName(timeline.number, lsn));
     if (name === undefined) throw new Error('a name that nobody reads');
     if (this.#backups.some((backup) => backup.name === name)) return;
     const state = chance(random, 0.2) ? 'old' : 'complete';
@@ -226,15 +244,19 @@ class Builder {
     const isCut = !this.#several && chance(random, facts.server === 'stopped' ? 0.1 : 0.02);
     const sentinel = state === 'complete' ? (isCut ? 'cut' : 'readable') : 'none';
     if (sentinel !== 'none') {
-      const own = kind === 'own' ? ownFacts(timeline, { ...facts, started, finished, parts }) : undefined;
-      const text = writeSentinel({ ...stopOf(name, timeline, facts), ...NO_SPEC, own });
+      const own =
+        kind === 'own' ? ownFacts(timeline, { ...facts, started, finished, parts }, this.#scale) : undefined;
+      const text = writeSentinel({ ...stopOf(name, timeline, facts, this.#scale), ...NO_SPEC, own });
       this.#put(sentinelKey(name), Buffer.from(sentinel === 'cut' ? '{' : text));
     }
     const { system, number } = timeline;
     const statesTime = kind === 'own' && sentinel === 'readable';
     this.#backups.push({
       ...{ name, system, timeline: number, ...facts },
+      ...{ start: this.#scale.place(facts.start), stop: this.#scale.place(facts.stop) },
       ...{ started, finished, sentinel, statesTime, uploading },
+      labelTime: facts.server === 'running' && this.#hasLabels ? finished : undefined,
+      ...{ stored: finished, newest: finished, begun: started },
     });
   }
 
@@ -244,21 +266,14 @@ class Builder {
   }
 
   #strangers(timeline: ModelTimeline, index: number): void {
-    const segment = nameAt(timeline.number, index);
-    const keys = [
-      `wal_005/${segment}.lz4`,
-      'wal_005/junk.lzo',
-      'basebackups_005/notes.txt',
-      `basebackups_005/deeper/${segment}`,
-    ];
+    const segment = this.#scale.name(timeline.number, index);
+    const keys = strangeKeys(segment);
     if (chance(this.#random, 0.3)) {
-      const name = `base_${segment}${chance(this.#random, 0.3) ? `_D_${nameAt(timeline.number, index - 1)}` : ''}`;
+      const isDelta = chance(this.#random, 0.3);
       keys.push(
-        `basebackups_005/${name}_backup_stop_sentinel.json`,
-        `basebackups_005/${name}/metadata.json`,
-        `basebackups_005/${name}/tar_partitions/part_001.tar.lz4`,
+        ...foreignBackup(segment, isDelta ? this.#scale.name(timeline.number, index - 1) : undefined),
       );
-      this.#foreignStarts.push({ timeline: timeline.number, index });
+      this.#foreignStarts.push({ timeline: timeline.number, index: this.#scale.place(index) });
     }
     for (const key of keys) {
       this.#foreign.push(key);
@@ -270,19 +285,20 @@ class Builder {
     this.#store.set(key, new Date(this.#clock), { bytes });
   }
 
-  finish(): Model {
-    const now = this.#clock + (chance(this.#random, 0.5) ? HOUR : int(this.#random, 1, 20) * DAY);
-    const limit = now - 7 * DAY;
-    return {
-      store: this.#store,
-      now,
+  finish(dating: Dating): Model {
+    const random = this.#random;
+    const now = this.#clock + (chance(random, 0.5) ? HOUR : int(random, 1, 20) * DAY);
+    // Only dates tell two systems' segments apart that have names in common: a copy makes none older than it is.
+    const notOlder = (key: string) => this.#several && this.#wal.has(key);
+    copyDates(this.#store, dating, random, { first: BEGIN, last: this.#clock, notOlder });
+    return withDates({
+      ...{ store: this.#store, now, dating, segmentBytes: this.#archiveBytes, isSealed: this.#isSealed },
+      isOneSize: new Set(this.#timelines.map(({ segmentBytes }) => segmentBytes)).size === 1,
       timelines: this.#timelines,
-      backups: this.#backups.map((backup) =>
-        backup.state === 'old' && backup.finished > limit ? { ...backup, state: 'young' } : backup,
-      ),
+      backups: this.#backups,
       wal: [...this.#wal.values()],
       foreign: this.#foreign,
       foreignStarts: this.#foreignStarts,
-    };
+    });
   }
 }

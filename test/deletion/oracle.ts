@@ -1,17 +1,12 @@
 /** What delete must and must not do, worked out from what the model knows, by brute force and without the program's own code. */
-import { DAY } from './model.ts';
-import {
-  type Model,
-  type ModelBackup,
-  type ModelTimeline,
-  type ModelWal,
-  SEGMENTS_IN_LOG,
-} from './model-facts.ts';
+import { DAY, type Model, type ModelBackup, type ModelTimeline, type ModelWal } from './model-facts.ts';
+import { placeOfName } from './model-scale.ts';
+import { complete, isVague, type ShownBackup, segmentInName } from './oracle-times.ts';
 
 export type ModelGoal =
   | { readonly verb: 'retain'; readonly count: number; readonly days: number | undefined }
-  | { readonly verb: 'before'; readonly backup: ModelBackup }
-  | { readonly verb: 'before'; readonly segment: { readonly timeline: number; readonly index: number } }
+  | { readonly verb: 'before'; readonly backup: ShownBackup }
+  | { readonly verb: 'before'; readonly segment: ModelWal }
   | { readonly verb: 'everything' };
 
 interface ModelPin {
@@ -30,45 +25,32 @@ export function historiesAreKnown({ timelines }: Model): boolean {
   );
 }
 
-export function complete({ backups }: Model): ModelBackup[] {
-  return backups.filter(({ state }) => state === 'complete').sort((a, b) => a.finished - b.finished);
-}
-
 /** Names of the complete backups that stay. */
 export function keptNames(model: Model, goal: ModelGoal): Set<string> {
   const all = complete(model);
   const kept = all.filter((backup, at) => {
     if (goal.verb === 'everything') return false;
     if (goal.verb === 'retain') return staysByCount(model, all, at, goal);
-    return 'backup' in goal
-      ? !isOlder(model, backup, goal.backup)
-      : !isBeforeSegment(model, backup, goal.segment);
+    return 'backup' in goal ? !isOlder(backup, goal.backup) : !isBeforeSegment(model, backup, goal.segment);
   });
   const segments = new Set(kept.map(segmentInName));
   return new Set(all.filter((backup) => segments.has(segmentInName(backup))).map(({ name }) => name));
 }
 
-function segmentInName({ name }: ModelBackup): string {
-  return name.slice(5, 29);
-}
-
 /** Where a name says that its backup starts. */
-export function placeInName({ name }: ModelBackup): { timeline: number; start: number } {
-  const [timeline, log, number] = [5, 13, 21].map((at) => Number.parseInt(name.slice(at, at + 8), 16));
-  return { timeline: timeline ?? 0, start: (log ?? 0) * SEGMENTS_IN_LOG + (number ?? 0) };
-}
-
-/** Whether nothing in the archive tells where it starts but the log: what is seen of it is like a stopped server's. */
-function isVague({ name, server, sentinel }: ModelBackup): boolean {
-  const isAlike = name.slice(21, 29) === name.slice(30);
-  return isAlike && (sentinel !== 'readable' || server === 'stopped');
+export function placeInName(
+  { segmentBytes }: Model,
+  { name }: ModelBackup,
+): Pick<ModelPin, 'timeline' | 'start'> {
+  const segment = name.slice(5, 29);
+  return { timeline: Number.parseInt(segment.slice(0, 8), 16), start: placeOfName(segment, segmentBytes) };
 }
 
 /** Where its WAL may begin as far as the archive tells. */
-function apparentPlaces(backup: ModelBackup): { timeline: number; start: number }[] {
-  const place = placeInName(backup);
+function apparentPlaces(model: Model, backup: ModelBackup): Pick<ModelPin, 'timeline' | 'start'>[] {
+  const place = placeInName(model, backup);
   if (!isVague(backup)) return [place];
-  const start = place.start - (place.start % SEGMENTS_IN_LOG);
+  const start = placeOfName(`${backup.name.slice(5, 21)}00000000`, model.segmentBytes);
   // NaN where the digits are not decimal.
   const timelines = new Set([place.timeline, Number(backup.name.slice(5, 13))]);
   return [...timelines].filter((timeline) => timeline > 0).map((timeline) => ({ timeline, start }));
@@ -76,7 +58,7 @@ function apparentPlaces(backup: ModelBackup): { timeline: number; start: number 
 
 function staysByCount(
   { now }: Model,
-  all: readonly ModelBackup[],
+  all: readonly ShownBackup[],
   at: number,
   { count, days }: ModelGoal & { verb: 'retain' },
 ): boolean {
@@ -88,12 +70,11 @@ function staysByCount(
   return (all[at]?.finished ?? 0) > begin || next === undefined || next.finished > begin;
 }
 
-function isOlder(model: Model, backup: ModelBackup, named: ModelBackup): boolean {
+function isOlder(backup: ShownBackup, named: ShownBackup): boolean {
   if (backup.name === named.name) return false;
-  if (backup.system !== named.system || isVague(backup) || isVague(named))
-    return backup.finished < named.finished;
-  if (onOneLine(model, backup, named)) return backup.start < named.start;
-  return backup.start < named.start && backup.finished < named.finished;
+  const isOlderByTime = backup.finished < named.finished;
+  if (backup.system !== named.system || isVague(backup) || isVague(named)) return isOlderByTime;
+  return backup.start < named.start && (backup.timeline === named.timeline || isOlderByTime);
 }
 
 function isBeforeSegment(
@@ -134,7 +115,7 @@ export function pins(model: Model, kept: ReadonlySet<string>, goal: ModelGoal): 
   const strangers = goal.verb === 'everything' ? [] : model.foreignStarts;
   return [
     // Only a sentinel tells when a backup was begun.
-    ...held.map((backup) => ({ ...backup, started: backup.state === 'young' ? undefined : backup.started })),
+    ...held.map((backup) => ({ ...backup, started: backup.state === 'young' ? undefined : backup.begun })),
     ...strangers.map(({ timeline, index }) => ({ system: undefined, timeline, start: index })),
   ];
 }
@@ -151,7 +132,7 @@ export function apparentPins(model: Model, kept: ReadonlySet<string>, goal: Mode
     ({ name, state }) => vague.has(name) && (kept.has(name) || state === 'young'),
   );
   const uncertain = held.flatMap((backup) =>
-    apparentPlaces(backup).map((place) => ({ system: backup.system, ...place, started: undefined })),
+    apparentPlaces(model, backup).map((place) => ({ system: backup.system, ...place, started: undefined })),
   );
   return [...certain, ...uncertain];
 }
@@ -182,13 +163,21 @@ function isReplacedHistory(model: Model, { system, number }: ModelTimeline): boo
   );
 }
 
+/**
+ * Whether nothing but dates tells whose WAL it is that seems to have been archived after the last backup, and these are
+ * not to be believed: then some that could go may stay.
+ */
+export function maySpare({ dating, isSealed, backups }: Model): boolean {
+  return dating !== 'stored' && (isSealed || !backups.some(({ statesTime }) => statesTime));
+}
+
 /** Whether the rules say that a segment goes; only for one system whose histories are known. */
 export function goes(model: Model, wal: ModelWal, held: readonly ModelPin[], goal: ModelGoal): boolean {
   // Without a backup there is nothing to be behind of.
   if (isNeeded(model, wal, held) || complete(model).length === 0) return false;
   if (goal.verb === 'before') {
     const limits =
-      'backup' in goal ? apparentPlaces(goal.backup).map(({ start }) => start) : [goal.segment.index];
+      'backup' in goal ? apparentPlaces(model, goal.backup).map(({ start }) => start) : [goal.segment.index];
     if (wal.index >= Math.min(...limits)) return false;
   }
   const isBehind = held.some(({ timeline, start }) => {
@@ -230,9 +219,16 @@ export function refusal(model: Model, goal: ModelGoal, restorable: ReadonlySet<s
   return undefined;
 }
 
-/** On some history a backup that starts earlier in the WAL has the later date, and not both dates are stated. */
+/**
+ * On some history a backup that starts earlier in the WAL has the later date, and not both dates are stated; or labels
+ * give the lie to dates, and a backup has no other and no position either.
+ */
 function isContradictory(model: Model): boolean {
   const all = complete(model);
+  const isCopied = all.some(
+    ({ source, stored, finished }) => source === 'label' && Math.abs(stored - finished) > DAY,
+  );
+  if (isCopied && all.some(isVague)) return true;
   return all.some((lower) =>
     all.some(
       (higher) =>
@@ -240,7 +236,7 @@ function isContradictory(model: Model): boolean {
         !isVague(higher) &&
         lower.start < higher.start &&
         lower.finished > higher.finished &&
-        !(lower.statesTime && higher.statesTime) &&
+        !(lower.source === 'sentinel' && higher.source === 'sentinel') &&
         seemsOneLine(model, lower, higher),
     ),
   );
