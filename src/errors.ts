@@ -44,6 +44,7 @@ export interface StoreErrorParts extends ErrorParts {
   /** By default what `transient` is. */
   readonly unavailable?: boolean;
   readonly retryAfterMs?: number | undefined;
+  readonly full?: boolean | undefined;
 }
 
 /**
@@ -56,11 +57,19 @@ export class StoreError extends UserError {
   readonly unavailable: boolean;
   /** How long the store wants to be left alone, where it said so. */
   readonly retryAfterMs: number | undefined;
+  /** It has no room for what was to be stored: a disk is full, or a quota used up. Whatever store it is. */
+  readonly full: boolean;
 
   constructor(message: string, parts: StoreErrorParts) {
     super(message, parts);
     this.transient = parts.transient;
     this.unavailable = parts.unavailable ?? parts.transient;
     this.retryAfterMs = parts.retryAfterMs;
+    this.full = parts.full ?? false;
   }
+}
+
+/** Whether what failed, failed since the store is full. */
+export function isStoreFull(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.full;
 }

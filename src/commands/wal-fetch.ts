@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { followingSegments, walFileKind } from '../postgres/segment.ts';
 import { archiveAddress, archiveUrl } from '../settings/archive-address.ts';
 import { fetchErrorExit } from '../settings/fetch.ts';
-import { isFull } from '../store/file-error.ts';
+import { isDiskFull } from '../store/file-error.ts';
 import { destinationFolder } from '../wal/destination.ts';
 import type { Ahead } from '../wal/fetch-ahead.ts';
 import { fetchFailureStatus } from '../wal/fetch-failure.ts';
@@ -144,7 +144,7 @@ async function fetchDirectly(name: string, path: string, task: Task): Promise<nu
   try {
     return await fetchFromArchive(name, path, task);
   } catch (error) {
-    if (!isFull(error)) throw error;
+    if (!(error instanceof UserError && isDiskFull(error.cause))) throw error;
     const { makeRoom } = await import('../wal/room.ts');
     await makeRoom(new Spool(destinationFolder(path), archiveAddress(task.context.settings)));
     return fetchFromArchive(name, path, task);

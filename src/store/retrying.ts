@@ -131,6 +131,7 @@ function createDeadline(ms: number | undefined): Deadline | undefined {
       hint: last?.hint ?? 'WALE_DEADLINE sets the seconds that a command may take.',
       transient: false,
       unavailable: true,
+      full: last?.full,
       cause: last,
     });
   const controller = new AbortController();

@@ -91,6 +91,9 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** For whoever has to make room in a store. */
+export const DELETE_HINT = '"wal-e delete" removes backups and WAL that are not needed any more.';
+
 /** Full address of an object, for messages. */
 export function urlOf(store: Store, key: string): string {
   return `${store.url}/${shownKey(key)}`;

@@ -1,9 +1,8 @@
 /** The named segment with its neighbours, and what is done about those once they are archived. */
 import { dirname } from 'node:path';
-import { UserError } from '../errors.ts';
+import { isStoreFull, UserError } from '../errors.ts';
 import { markDone } from '../postgres/archive-status.ts';
 import { otherArchiveWork } from '../postgres/archiver-process.ts';
-import { isFull } from '../store/file-error.ts';
 import { type PoolOptions, pushPool } from './pool.ts';
 import { type PushContext, pushWalFile } from './push.ts';
 import { writeNote } from './pushed-notes.ts';
@@ -16,7 +15,7 @@ export interface NeighbourPolicy {
   readonly searchPath: string | undefined;
 }
 
-/** Resolves when `named` is durable; rejects with its failure, on a full disk only after it was tried alone. */
+/** Resolves when `named` is durable; rejects with its failure, in a full store only after it was tried alone. */
 export async function pushWithNeighbours(
   named: WalFile,
   neighbours: readonly WalFile[],
@@ -27,7 +26,7 @@ export async function pushWithNeighbours(
   try {
     await pushPool(named, neighbours, context, marking(named, context, policy));
   } catch (error) {
-    if (signal.aborted || !(error instanceof UserError && isFull(error))) throw error;
+    if (signal.aborted || !isStoreFull(error)) throw error;
     log.warning('the archive has no room for the segment and its neighbours', {
       detail: `${named.name} is tried once more, alone. ${error.detail ?? error.message}`,
       hint: error.hint,

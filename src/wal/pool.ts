@@ -3,8 +3,7 @@
  * each thread that packs; puts run beside it, as many as their compressed bytes fit in memory.
  */
 import { availableParallelism } from 'node:os';
-import { UserError } from '../errors.ts';
-import { isFull } from '../store/file-error.ts';
+import { isStoreFull, UserError } from '../errors.ts';
 import { MAX_PACKED_AT_ONCE } from './pack.ts';
 import { createPackers, type PackedFile, type Packer } from './packers.ts';
 import { type PushContext, pushWalFile } from './push.ts';
@@ -152,13 +151,13 @@ class Pool {
 
   #namedFailed(error: unknown): void {
     this.#namedFailure = { error };
-    this.#stop.abort(isFull(error) ? inTheWay() : error);
+    this.#stop.abort(isStoreFull(error) ? inTheWay() : error);
   }
 
-  /** On a full disk no other neighbour is begun, and what the others hold is the named one's, while it needs it. */
+  /** In a full store no other neighbour is begun, and what the others hold is the named one's, while it needs it. */
   #neighbourFailed(neighbour: WalFile, error: unknown): void {
     this.#options.failed(neighbour, error);
-    if (!isFull(error)) return;
+    if (!isStoreFull(error)) return;
     this.#queue.length = 0;
     if (!this.#isNamedDone) this.#stop.abort(inTheWay());
   }

@@ -1,9 +1,9 @@
 /** One WAL file into the archive: never over another content, and with success only when it is durably there. */
-import { walKey } from '../archive/layout.ts';
+import { type Key, walKey } from '../archive/layout.ts';
 import { encrypt } from '../crypt/gpg.ts';
-import { DataError, UserError } from '../errors.ts';
+import { DataError, isStoreFull, StoreError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { type Body, type FoundObject, type Store, urlOf } from '../store/store.ts';
+import { type Body, type FoundObject, type PutResult, type Store, urlOf } from '../store/store.ts';
 import { holdsSameContent } from './compare.ts';
 import { pathPrefix } from './log-fields.ts';
 import { MAX_PACKED_AT_ONCE, packStream, packWalFile } from './pack.ts';
@@ -28,7 +28,7 @@ export async function pushWalFile(
   context: PushContext,
   packed?: readonly Uint8Array[],
 ): Promise<void> {
-  const { store, log, signal } = context;
+  const { store, log } = context;
   const key = walKey(file.name);
   const url = urlOf(store, key);
   const fields = { action: 'push-wal', key: url, prefix: pathPrefix(store.url), seg: file.name };
@@ -38,17 +38,38 @@ export async function pushWalFile(
   });
   const started = Date.now();
   const { body, size } = packed === undefined ? await bodyOf(file, context) : bytesBody(packed);
-  const result = await store.put(key, body, {
-    createOnly: true,
-    contentType: 'application/octet-stream',
-    signal,
-    onNewFolder: context.onNewArchive,
-  });
+  const result = await put(key, body, context);
   if (result === 'exists') return acceptExisting(file, context);
   const rate = formatRate(size(), Date.now() - started);
   log.info('completed archiving to a file', {
     detail: `Archiving to "${url}" complete at ${rate}KiB/s.`,
     structured: { ...fields, rate, state: 'complete' },
+  });
+}
+
+async function put(key: Key, body: Body, { store, signal, onNewArchive }: PushContext): Promise<PutResult> {
+  try {
+    return await store.put(key, body, {
+      createOnly: true,
+      contentType: 'application/octet-stream',
+      signal,
+      onNewFolder: onNewArchive,
+    });
+  } catch (error) {
+    throw isStoreFull(error) ? keptByPostgres(error) : error;
+  }
+}
+
+/** What whoever sees it in the server's log at night has to know. */
+function keptByPostgres(error: StoreError): StoreError {
+  const { message, detail, hint = '' } = error;
+  const kept = 'Nothing is lost: PostgreSQL keeps its WAL and asks again, as long as pg_wal has room.';
+  return new StoreError(message, {
+    detail,
+    hint: `${hint} ${kept}`.trimStart(),
+    transient: false,
+    full: true,
+    cause: error,
   });
 }
 

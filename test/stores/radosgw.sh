@@ -2,6 +2,7 @@
 # Ceph RADOS Gateway on loopback, with one monitor and one store of its own, from Debian's packages (260 MB).
 #
 #     test/stores/radosgw.sh start FOLDER     prints the environment for wal-e; 77 when it cannot be had here
+#     test/stores/radosgw.sh quota FOLDER BYTES   what all objects of the user may take from now on; -1 for no limit
 #     test/stores/radosgw.sh stop FOLDER      ends what was started and removes FOLDER
 set -euo pipefail
 NAME=radosgw
@@ -116,8 +117,18 @@ start() {
   echo "LIMITED_ACCESS_KEY_ID=$LIMITED_KEY"
 }
 
+quota() { # BYTES
+  local verb
+  for verb in "set --max-size=$1" enable; do
+    # shellcheck disable=SC2086
+    radosgw-admin -c "$CONF" -n client.rgw quota $verb --quota-scope=user --uid=test >>"$STATE/log/user.out" 2>&1 ||
+      fail 'quota failed'
+  done
+}
+
 case "$1" in
   start) start ;;
+  quota) quota "$3" ;;
   stop) stop_all "${DAEMONS[@]}" ;;
-  *) fail "usage: $0 start|stop FOLDER" ;;
+  *) fail "usage: $0 start|stop FOLDER, or quota FOLDER BYTES" ;;
 esac

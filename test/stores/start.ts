@@ -10,6 +10,8 @@ const run = promisify(execFile);
 export interface StartedStore {
   /** For wal-e: endpoint, keys, region and prefix. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What may be stored, in bytes, from now on; -1: whatever fits. */
+  setQuota(bytes: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -19,6 +21,9 @@ const SKIPPED = 77;
 export async function startStore(name: 'radosgw' | 'swift'): Promise<StartedStore | undefined> {
   const script = fileURLToPath(new URL(`${name}.sh`, import.meta.url));
   const folder = join(createScratch(), name);
+  const setQuota = async (bytes: number) => {
+    await run(script, ['quota', folder, String(bytes)]);
+  };
   const stop = async () => {
     await run(script, ['stop', folder]);
   };
@@ -29,7 +34,7 @@ export async function startStore(name: 'radosgw' | 'swift'): Promise<StartedStor
       .split('\n')
       .filter((line) => line.includes('='))
       .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const);
-    return { environment: Object.fromEntries(pairs), stop };
+    return { environment: Object.fromEntries(pairs), setQuota, stop };
   } catch (error) {
     await stop();
     if (!(error instanceof Error && 'code' in error && error.code === SKIPPED)) throw error;

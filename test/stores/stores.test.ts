@@ -18,6 +18,7 @@ import { seededBytes } from '../harness/random.ts';
 import { createFaultProxy } from '../harness/s3/fault-proxy.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { NEWEST_POSTGRES, stageProgram } from '../harness/staging.ts';
+import { quotaContract } from './quota.ts';
 import { createBucket, putUserPolicy } from './rados-accounts.ts';
 import { startStore } from './start.ts';
 import { versionsContract } from './versions.ts';
@@ -47,6 +48,8 @@ for (const name of ['radosgw', 'swift'] as const) {
       const store = open();
       return { store, close: () => store.close() };
     });
+
+    quotaContract(environment, async (bytes) => started?.setQuota(bytes));
 
     if (name === 'radosgw') {
       const admin = {

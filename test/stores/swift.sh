@@ -2,6 +2,7 @@
 # OpenStack Swift with its S3 interface on loopback, all in one, from Debian's packages (46 MB).
 #
 #     test/stores/swift.sh start FOLDER     prints the environment for wal-e; 77 when it cannot be had here
+#     test/stores/swift.sh quota FOLDER BYTES   what all objects of the bucket may take from now on; -1 for no limit
 #     test/stores/swift.sh stop FOLDER      ends what was started and removes FOLDER
 #
 # FOLDER must be on a file system with user attributes (ext4, xfs).
@@ -43,7 +44,7 @@ user = $(id -un)
 swift_dir = $STATE/conf
 log_name = proxy-server
 [pipeline:main]
-pipeline = catch_errors gatekeeper cache listing_formats bulk s3api tempauth copy slo dlo versioned_writes symlink proxy-server
+pipeline = catch_errors gatekeeper cache listing_formats bulk s3api tempauth copy container_quotas slo dlo versioned_writes symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -64,7 +65,7 @@ user_test_tester = $SECRET .admin
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:$(cat "$STATE/memcached.port")
 C
-  for filter in catch_errors gatekeeper listing_formats bulk copy slo dlo versioned_writes symlink; do
+  for filter in catch_errors gatekeeper listing_formats bulk copy container_quotas slo dlo versioned_writes symlink; do
     printf '[filter:%s]\nuse = egg:swift#%s\n' "$filter" "$filter" >>proxy-server.conf
   done
 }
@@ -114,8 +115,28 @@ start() {
   settings "$port" test:tester "$SECRET" "$BUCKET"
 }
 
+# By Swift's own interface.
+quota() { # BYTES
+  /usr/bin/python3 - "$(cat "$STATE/proxy.port")" test:tester "$SECRET" "$BUCKET" "$1" <<'P'
+import http.client, sys
+from urllib.parse import urlsplit
+port, user, key, bucket, quota = sys.argv[1:]
+def ask(method, path, headers):
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    if answer.status >= 300: sys.exit("%s %s: %d" % (method, path, answer.status))
+    return answer
+found = ask("GET", "/auth/v1.0", {"X-Auth-User": user, "X-Auth-Key": key})
+path = urlsplit(found.getheader("X-Storage-Url")).path + "/" + bucket
+headers = {"X-Auth-Token": found.getheader("X-Auth-Token"), "Content-Length": "0"}
+ask("POST", path, {**headers, "X-Container-Meta-Quota-Bytes": "" if quota == "-1" else quota})
+P
+}
+
 case "$1" in
   start) start ;;
+  quota) quota "$3" ;;
   stop) stop_all "${DAEMONS[@]}" ;;
-  *) fail "usage: $0 start|stop FOLDER" ;;
+  *) fail "usage: $0 start|stop FOLDER, or quota FOLDER BYTES" ;;
 esac

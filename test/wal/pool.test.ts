@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { walKey } from '../../src/archive/layout.ts';
+import type { StoreError } from '../../src/errors.ts';
 import { followingSegments } from '../../src/postgres/segment.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import { fileError } from '../../src/store/file-error.ts';
+import { refused } from '../../src/store/s3/failure.ts';
 import type { Store } from '../../src/store/store.ts';
 import { packWalFile } from '../../src/wal/pack.ts';
 import { pushPool } from '../../src/wal/pool.ts';
@@ -49,8 +51,25 @@ function slowFor(names: readonly string[], store: Store): Store {
   };
 }
 
-/** Puts of these names find a disk or a quota full, when `begun` others have been begun. */
-function fullFor(names: readonly string[], store: Store, { code = 'ENOSPC', begun = 0 } = {}): Store {
+const systemError = (code: string) =>
+  fileError('could not store a file', '/archive', Object.assign(new Error(`${code}: full`), { code }));
+
+/** What a put into a full store fails with: of a disk, of a quota on it, of an object store. */
+const FULL: Readonly<Record<'ENOSPC' | 'EDQUOT' | 'QuotaExceeded', StoreError>> = {
+  ENOSPC: systemError('ENOSPC'),
+  EDQUOT: systemError('EDQUOT'),
+  QuotaExceeded: refused(
+    { what: 'PUT s3://bucket/key', method: 'PUT', headers: {} },
+    { status: 403, headers: {}, text: '<Error><Code>QuotaExceeded</Code></Error>' },
+  ),
+};
+
+/** Puts of these names find the store full, when `begun` others have been begun. */
+function fullFor(
+  names: readonly string[],
+  store: Store,
+  { failure = FULL.ENOSPC, begun = 0 }: { readonly failure?: StoreError; readonly begun?: number } = {},
+): Store {
   const keys = new Set<string>(names.map(walKey));
   let others = 0;
   return {
@@ -61,7 +80,7 @@ function fullFor(names: readonly string[], store: Store, { code = 'ENOSPC', begu
         return store.put(key, body, options);
       }
       while (others < begun) await delay(1);
-      throw fileError('could not store a file', key, Object.assign(new Error(`${code}: full`), { code }));
+      throw failure;
     },
   };
 }
@@ -122,27 +141,31 @@ describe('a pool whose named file is durable', () => {
 describe('a neighbour that finds the archive full', () => {
   const GIVEN_UP = 'given up, to leave the room in the archive to the file that was asked for';
 
-  it.each(['ENOSPC', 'EDQUOT'])('ends the others while the named file needs the room: %s', async (code) => {
-    const made = scene();
-    const [first = '', second = '', third = ''] = NEIGHBOURS;
-    // Those that are not given up would be stored; the named one is, as soon as nobody is in its way.
-    const waiting = new Set<string>([first, second].map(walKey));
-    const slow = slowFor([first, second], made.store);
-    const inTheWay: Store = {
-      ...slow,
-      async put(key, body, options) {
-        if (key === walKey(NAMED)) while (waiting.size > 0) await delay(1);
-        return slow.put(key, body, options).finally(() => waiting.delete(key));
-      },
-    };
-    const { done, pushed, failed } = push(fullFor([third], inTheWay, { code, begun: 3 }), made);
-    await done;
-    expect(pushed).toEqual([]);
-    expect(failed.sort()).toEqual(
-      [`${first}: ${GIVEN_UP}`, `${second}: ${GIVEN_UP}`, `${third}: could not store a file`].sort(),
-    );
-    expect(made.archived()).toEqual([`${NAMED}.lzo`]);
-  });
+  it.each(['ENOSPC', 'EDQUOT', 'QuotaExceeded'] as const)(
+    'ends the others while the named file needs the room: %s',
+    async (code) => {
+      const failure = FULL[code];
+      const made = scene();
+      const [first = '', second = '', third = ''] = NEIGHBOURS;
+      // Those that are not given up would be stored; the named one is, as soon as nobody is in its way.
+      const waiting = new Set<string>([first, second].map(walKey));
+      const slow = slowFor([first, second], made.store);
+      const inTheWay: Store = {
+        ...slow,
+        async put(key, body, options) {
+          if (key === walKey(NAMED)) while (waiting.size > 0) await delay(1);
+          return slow.put(key, body, options).finally(() => waiting.delete(key));
+        },
+      };
+      const { done, pushed, failed } = push(fullFor([third], inTheWay, { failure, begun: 3 }), made);
+      await done;
+      expect(pushed).toEqual([]);
+      expect(failed.sort()).toEqual(
+        [`${first}: ${GIVEN_UP}`, `${second}: ${GIVEN_UP}`, `${third}: ${failure.message}`].sort(),
+      );
+      expect(made.archived()).toEqual([`${NAMED}.lzo`]);
+    },
+  );
 
   it('is the last that is begun', async () => {
     const made = scene();

@@ -168,7 +168,7 @@ function createAttempts(parts: S3ClientParts) {
       if (answer.status >= 200 && answer.status < 300) return answer;
       const { status, headers } = answer;
       const refusal = { status, headers, text: await readText(answer.body, REFUSAL_LIMIT_BYTES, false) };
-      const error = refused(request.what, refusal, request.headers);
+      const error = refused(request, refusal);
       if (!correct(request, used, refusal, error, tried)) throw error;
     }
   };

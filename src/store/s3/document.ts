@@ -1,13 +1,8 @@
 /** What a store's answer says in its body: whether it is the document that was asked for, whole, and a store's at all. */
-import { type Refusal, refused, S3Error } from './failure.ts';
+import { type Refusal, refused, S3Error, type Sent } from './failure.ts';
 
-/** The request that was answered. */
-export interface Asked {
-  /** In words, for messages. */
-  readonly what: string;
-  readonly method: string;
+export interface Asked extends Sent {
   readonly query: Readonly<Record<string, string>>;
-  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** A page of 1000 keys of 1024 bytes, each of them percent-encoded, is 3 MB. */
@@ -22,7 +17,7 @@ const DECLARATION = /^\uFEFF?(?:\s*<\?[^>]*\?>)?\s*/;
 export function refuseDocument(asked: Asked, answer: Refusal): void {
   const text = answer.text.replace(DECLARATION, '').trimEnd();
   const root = /^<(!?[A-Za-z]\w*)/.exec(text)?.[1];
-  if (root === 'Error') throw refused(asked.what, { ...answer, status: 500 }, asked.headers);
+  if (root === 'Error') throw refused(asked, { ...answer, status: 500 });
   const expected = documentOf(asked);
   if (expected === undefined) {
     if (text !== '') throw notAStore(asked, 'a document');

@@ -1,5 +1,6 @@
 /** What went wrong, in one line with the setting to look at, and whether asking again can help. */
 import { StoreError, type StoreErrorParts } from '../../errors.ts';
+import { FULL_HINT, saysFull } from './full.ts';
 
 /** A store's answer that is not what was asked for, or the lack of one. */
 export class S3Error extends StoreError {
@@ -56,8 +57,15 @@ const TRANSIENT_CODES = new Set([
 
 const TRANSIENT_STATUSES = new Set([408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524]);
 
-/** `what` is the request in words, e.g. `PUT s3://bucket/wal_005/….lzo`. */
-export function refused(what: string, refusal: Refusal, sent: Readonly<Record<string, string>>): S3Error {
+/** The request that was answered. */
+export interface Sent {
+  /** In words, e.g. `PUT s3://bucket/wal_005/….lzo`. */
+  readonly what: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function refused({ what, method, headers: sent }: Sent, refusal: Refusal): S3Error {
   const { status, headers, text } = refusal;
   const code = xmlText(text, 'Code');
   const explanation = xmlText(text, 'Message') ?? '';
@@ -65,16 +73,19 @@ export function refused(what: string, refusal: Refusal, sent: Readonly<Record<st
   const said = [`${status}`, code, explanation === '' ? undefined : `"${printable(explanation)}"`];
   // Of the whole object: what was put together from parts will be the same the next time.
   const final = code === 'BadDigest' && 'x-amz-mp-object-size' in sent;
-  const transient = !final && isTransient(status, code);
+  const full = (method === 'PUT' || method === 'POST') && saysFull(status, code, explanation);
+  const transient = !final && !full && isTransient(status, code);
   const stranger = status === 404 && code === undefined && id === undefined;
-  return new S3Error(stranger ? 'what answers is not an S3 store' : messageOf(status, code, transient), {
+  const message = full ? 'the store is full' : messageOf(status, code, transient);
+  return new S3Error(stranger ? 'what answers is not an S3 store' : message, {
     status,
     code,
     explanation,
     detail: `${what} was answered with ${said.filter(Boolean).join(' ')}${id === undefined ? '' : ` (request ${printable(id)})`}.`,
-    hint: stranger ? 'Check WALE_S3_ENDPOINT.' : hintOf(status, code, explanation, sent),
+    hint: stranger ? 'Check WALE_S3_ENDPOINT.' : full ? FULL_HINT : hintOf(status, code, explanation, sent),
     absent: !stranger && isAbsence(status, code, explanation),
     transient,
+    full,
     retryAfterMs: retryAfterOf(headers),
   });
 }

@@ -68,7 +68,7 @@ async function answerToRepeated(
     for await (const _ of body);
     return 'ignores';
   } catch (error) {
-    if (!(error instanceof S3Error) || error.transient || error.status === 0) return undefined;
+    if (!(error instanceof S3Error) || error.transient || error.full || error.status === 0) return undefined;
     return error.status === 412 ? 'honours' : 'ignores';
   }
 }

@@ -5,6 +5,7 @@
  * remembered (habit.ts, habit-notes.ts).
  */
 import type { Key } from '../../archive/layout.ts';
+import { isStoreFull } from '../../errors.ts';
 import type { PutOptions, PutResult } from '../store.ts';
 import type { S3Request } from './client.ts';
 import { S3Error } from './failure.ts';
@@ -80,9 +81,28 @@ export function createPuts(parts: PutParts): Puts {
 
   return {
     presence,
-    put: (key, body, options) =>
-      options.createOnly ? createOnlyPut(key, body, options) : plainPut(key, body, options),
+    put: (...put) => (put[2].createOnly ? unlessSeen(presence, createOnlyPut, put) : plainPut(...put)),
   };
+}
+
+/**
+ * A full store looks at its room before it looks at conditions; and what is there may be what an earlier attempt of this
+ * put has filled it with.
+ */
+async function unlessSeen(
+  presence: Puts['presence'],
+  put: Puts['put'],
+  [key, body, options]: Parameters<Puts['put']>,
+): Promise<PutResult> {
+  try {
+    return await put(key, body, options);
+  } catch (error) {
+    if (!isStoreFull(error)) throw error;
+    const seen = await presence(key, options.signal).catch(() => 'hidden');
+    options.signal.throwIfAborted();
+    if (seen === 'present') return 'exists';
+    throw error;
+  }
 }
 
 function createPresence({ client, settings, head }: PutParts): Puts['presence'] {

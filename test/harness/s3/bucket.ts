@@ -49,6 +49,12 @@ export class Bucket {
     if (this.#objects.delete(key)) this.#sorted = undefined;
   }
 
+  /** Of all objects and of the parts of uploads under way, bytes. */
+  used(): number {
+    const parts = [...this.uploads.values()].flatMap((upload) => [...upload.parts.values()]);
+    return [...this.#objects.values(), ...parts].reduce((sum, { size }) => sum + size, 0);
+  }
+
   /** In the order of S3: by UTF-8 bytes. */
   keys(): readonly string[] {
     this.#sorted ??= [...this.#objects.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

@@ -30,6 +30,8 @@ export interface Habits {
   readonly strictRegion: boolean;
   /** Range and If-Match on GET are obeyed. */
   readonly ranges: boolean;
+  /** Its word for having no room. */
+  readonly full: { readonly status: number; readonly code: string; readonly message?: string };
 }
 
 export const AMAZON: Habits = {
@@ -47,6 +49,7 @@ export const AMAZON: Habits = {
   checksums: true,
   strictRegion: true,
   ranges: true,
+  full: { status: 507, code: 'InsufficientStorage', message: 'There is no room.' },
 };
 
 export const CEPH: Habits = {
@@ -57,6 +60,7 @@ export const CEPH: Habits = {
   storageClasses: ['STANDARD', 'STANDARD_IA', 'REDUCED_REDUNDANCY'],
   checksums: false,
   strictRegion: false,
+  full: { status: 403, code: 'QuotaExceeded' },
 };
 
 export const SWIFT: Habits = {
@@ -67,6 +71,7 @@ export const SWIFT: Habits = {
   encryption: 501,
   storageClasses: ['STANDARD'],
   checksums: false,
+  full: { status: 400, code: 'EntityTooLarge', message: 'Upload exceeds quota.' },
 };
 
 /** The least that still is S3. */

@@ -7,7 +7,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Account, authorize } from './authorization.ts';
-import { Bucket } from './bucket.ts';
+import { Bucket, sizeOf } from './bucket.ts';
 import { AMAZON, type Habits } from './habits.ts';
 import { deleteObjects, listObjects, listUploads } from './listings.ts';
 import { getObject, putObject } from './objects.ts';
@@ -39,6 +39,8 @@ export interface S3Server {
   /** What came in: method, path with query, status. */
   readonly log: readonly string[];
   habits: Habits;
+  /** Bytes that the bucket may hold; nothing is put beyond them, also where an object is replaced. */
+  quota: number;
   policy: Policy | undefined;
   accounts: readonly Account[];
   intercept: ((request: Received) => Answer | undefined) | undefined;
@@ -79,6 +81,7 @@ export async function createS3Server(options: S3ServerOptions = {}): Promise<S3S
     account: (options.accounts ?? [TEST_ACCOUNT])[0] ?? TEST_ACCOUNT,
     log,
     habits: options.habits ?? AMAZON,
+    quota: Number.POSITIVE_INFINITY,
     policy: options.policy,
     accounts: options.accounts ?? [TEST_ACCOUNT],
     intercept: options.intercept,
@@ -130,7 +133,15 @@ function answerTo(
   if (key !== '' && reading && bucket.get(key) === undefined && !may('s3:ListBucket', '')) {
     throw denied('s3:ListBucket', request.bucket);
   }
+  if (method === 'PUT') checkRoom(bucket, state, request);
   return key === '' ? bucketAnswer(bucket, request) : objectAnswer(bucket, habits, request);
+}
+
+/** Before any condition, as Ceph does. */
+function checkRoom(bucket: Bucket, { habits, quota }: S3Server, { body }: Received): void {
+  if (quota === Number.POSITIVE_INFINITY) return;
+  const { status, code, message } = habits.full;
+  if (bucket.used() + sizeOf(body) > quota) throw new Refused(status, code, message ?? '');
 }
 
 function bucketAnswer(bucket: Bucket, request: Received): Answer {
