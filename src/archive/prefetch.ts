@@ -124,7 +124,7 @@ export class Spool {
   }
 
   discard(name: string): void {
-    rmSync(this.pathOf(name), { force: true });
+    rmSync(this.pathOf(name), { recursive: true, force: true });
   }
 
   /**
@@ -178,8 +178,14 @@ export class Spool {
   /** The child gets on. False when it is no longer the one: it was silent for too long. */
   touchChild(): boolean {
     if (textOf(this.#child) !== String(process.pid)) return false;
-    utimesSync(this.#child, new Date(), new Date());
-    return true;
+    try {
+      utimesSync(this.#child, new Date(), new Date());
+      return true;
+    } catch (error) {
+      // The spool was cleared since.
+      if (isMissing(error)) return false;
+      throw error;
+    }
   }
 
   childEnds(): void {

@@ -82,15 +82,12 @@ async function fetchSegment(
 
 /** The spool is a help: when it cannot be used, the segment comes straight from the archive. */
 function openSpool(folder: string, name: string, { context, log }: Task): Spool | undefined {
-  try {
+  return attempt(() => {
     const spool = new Spool(folder, archiveAddress(context.settings));
     spool.make();
     spool.setPosition(name);
     return spool;
-  } catch (error) {
-    log.warning('prefetch does not work', { detail: String(error) });
-    return undefined;
-  }
+  }, log);
 }
 
 async function lookAhead(spool: Spool, ahead: Omit<Ahead, 'globals'>, { context, log }: Task): Promise<void> {
@@ -99,7 +96,7 @@ async function lookAhead(spool: Spool, ahead: Omit<Ahead, 'globals'>, { context,
     const { fetchAhead } = await import('../wal/fetch-ahead.ts');
     await fetchAhead(spool, { ...ahead, globals: context.settings.options });
   } catch (error) {
-    log.warning('prefetch does not work', { detail: String(error) });
+    noHelp(error, log);
   }
 }
 
@@ -110,7 +107,7 @@ async function promote(
   { log, fields }: Task,
 ): Promise<number | undefined> {
   const { takePrefetched } = await import('../wal/prefetched.ts');
-  const size = await takePrefetched(spool, name, path, log);
+  const size = await takePrefetched(spool, name, path, log).catch((error: unknown) => noHelp(error, log));
   if (size !== undefined) {
     log.info('promoted prefetched wal segment', {
       detail: `Moved the prefetched "${name}" to "${path}".`,
@@ -120,22 +117,27 @@ async function promote(
   return size;
 }
 
+/** Trouble with the spool keeps no segment from being fetched, and none that was fetched from being one. */
+function noHelp(error: unknown, log: Log): undefined {
+  log.warning('prefetch does not work', { detail: String(error) });
+  return undefined;
+}
+
 /** The claim keeps a process that fetches ahead from fetching the same segment. */
 async function fetchAlone(spool: Spool, name: string, path: string, task: Task): Promise<number | undefined> {
-  const claimed = claim(spool, name, task.log);
+  const claimed = attempt(() => spool.claim(name), task.log);
   try {
     return await fetchDirectly(name, path, task);
   } finally {
-    if (claimed) spool.release(name);
+    if (claimed !== undefined) attempt(() => spool.release(name), task.log);
   }
 }
 
-function claim(spool: Spool, name: string, log: Log): boolean {
+function attempt<T>(work: () => T, log: Log): T | undefined {
   try {
-    return spool.claim(name) !== undefined;
+    return work();
   } catch (error) {
-    log.warning('prefetch does not work', { detail: String(error) });
-    return false;
+    return noHelp(error, log);
   }
 }
 

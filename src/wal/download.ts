@@ -46,7 +46,7 @@ function canHelpToAskAgain(error: unknown): boolean {
 }
 
 async function write(object: FoundObject, name: string, path: string, source: Source): Promise<number> {
-  const file = open(path);
+  const file = await open(path, object);
   try {
     const { size, head } = await decodeInto(file, name, object, source);
     checkWhole(name, size, head);
@@ -111,12 +111,18 @@ function tooLong(name: string, most: number): DataError {
   });
 }
 
-function open(path: string): SyncedFile {
+async function open(path: string, { body }: FoundObject): Promise<SyncedFile> {
   try {
     return new SyncedFile(path);
   } catch (error) {
+    await letGo(body).catch(() => undefined);
     throw writeError(error, path);
   }
+}
+
+/** A file or a connection waits to be read: a reading that was not begun cannot be ended. */
+async function letGo(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of body) return;
 }
 
 function writeError(error: unknown, path: string): unknown {

@@ -7,7 +7,7 @@ const CHILD_ENDS_MS = 3000;
 const LOOK_MS = 20;
 
 export async function makeRoom(spool: Spool): Promise<void> {
-  const child = spool.clear();
+  const child = clear(spool);
   for (let waited = 0; child !== undefined && isAlive(child) && waited < CHILD_ENDS_MS; waited += LOOK_MS) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
@@ -17,4 +17,13 @@ export async function makeRoom(spool: Spool): Promise<void> {
 export function hasRoom(folder: string, bytes: number): boolean {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize > bytes;
+}
+
+/** What cannot be removed makes no room: whoever needed it fails again, and says why. */
+function clear(spool: Spool): string | undefined {
+  try {
+    return spool.clear();
+  } catch {
+    return undefined;
+  }
 }

@@ -23,6 +23,7 @@ import { followingSegments } from '../../src/postgres/segment.ts';
 import type { Environment } from '../../src/settings/settings.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
+import { download } from '../../src/wal/download.ts';
 import { prefetch as fillSpool } from '../../src/wal/prefetching.ts';
 import { testContext } from '../harness/context.ts';
 import { segmentBytes } from '../harness/segment.ts';
@@ -624,5 +625,49 @@ describe('prefetch', () => {
     const { status, context } = run(FIRST, { prefetch: 8 });
     expect(await status).toBe(0);
     expect(context.records.some(({ message }) => message === 'prefetch does not work')).toBe(true);
+  });
+
+  it.each([
+    ['in the place of the segment', FIRST],
+    ['in the place of what was asked for last', 'position'],
+    ['in the place of the archive that it is of', 'archive'],
+    ['in the place of the process that fills it', 'child'],
+    ['in the place of its end', 'end'],
+  ])('nor when a folder is %s', async (_, entry) => {
+    await putSegments([FIRST]);
+    new Spool(pgWal, store.url).make();
+    const path = join(pgWal, '.wal-e/prefetch', entry);
+    rmSync(path, { force: true });
+    mkdirSync(join(path, 'with something in it'), { recursive: true });
+    const { status, context } = run(FIRST, { prefetch: 8 });
+    expect(await status, JSON.stringify(context.records)).toBe(0);
+    expect(readFileSync(destination).equals(segmentBytes(FIRST, MB, 1))).toBe(true);
+  });
+});
+
+describe('an object whose file cannot be made', () => {
+  it('is let go', async () => {
+    await putSegments([FIRST]);
+    let isOpen = false;
+    const watching: Store = {
+      ...store,
+      async get(key, call) {
+        const found = await store.get(key, call);
+        if (found === undefined) return undefined;
+        isOpen = true;
+        const body = async function* () {
+          try {
+            yield* found.body;
+          } finally {
+            isOpen = false;
+          }
+        };
+        return { ...found, body: body() };
+      },
+    };
+    const path = join(folder, 'no such folder', FIRST);
+    const { signal } = new AbortController();
+    await expect(download(FIRST, path, { store: watching, signal })).rejects.toThrow('could not write');
+    expect(isOpen).toBe(false);
   });
 });

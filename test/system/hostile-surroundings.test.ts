@@ -220,6 +220,26 @@ describe.runIf(canMount())('a full disk', () => {
     expect(readFileSync(fetched()).equals(content)).toBe(true);
   });
 
+  it('under pg_wal is what wal-fetch complains of, also where what was fetched ahead cannot be removed', () => {
+    expect(shell(pushLine()).status).toBe(0);
+    const pgWal = mountSmall(join(dataDirectory, 'pg_wal'), 4 * MB);
+    const spool = join(pgWal, '.wal-e/prefetch');
+    const [kept = ''] = followingSegments(NAME, 1, MB);
+    mkdirSync(join(spool, 'running'), { recursive: true });
+    mkdirSync(join(spool, kept));
+    writeFileSync(join(spool, 'archive'), environment().WALE_FILE_PREFIX);
+    mountSmall(join(spool, kept), MB);
+    writeFileSync(join(pgWal, 'rest'), '');
+    spawnSync('dd', ['if=/dev/zero', `of=${join(pgWal, 'rest')}`, 'bs=4k', 'count=1000'], {
+      stdio: 'ignore',
+    });
+    const { status, stderr } = shell(`${PROGRAM} wal-fetch -p 8 ${NAME} pg_wal/RECOVERYXLOG`);
+    expect(status, stderr).toBe(200);
+    expect(stderr).toContain('MSG: could not write the fetched file');
+    expect(stderr).toContain('ENOSPC');
+    expect(stderr).not.toContain('CRITICAL');
+  });
+
   it('under pg_wal does not hold up wal-push', () => {
     const pgWal = mountSmall(join(dataDirectory, 'pg_wal'), 4 * MB);
     mkdirSync(join(pgWal, 'archive_status'));

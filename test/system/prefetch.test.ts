@@ -130,3 +130,24 @@ describe('wal-fetch of a segment', () => {
     rmSync(join(spool(), 'child'));
   });
 });
+
+describe('wal-prefetch whose spool is cleared at the moment when it says that it gets on', () => {
+  it('ends as one that is no longer wanted', async () => {
+    const hook = join(folder, 'hook.cjs');
+    writeFileSync(
+      hook,
+      `const fs = require('node:fs'); const { utimesSync } = fs;
+      fs.utimesSync = (path, ...times) => { fs.rmSync(path); utimesSync(path, ...times); };`,
+    );
+    const words = [`--file-prefix=file://localhost${archive}`, 'wal-prefetch', '--count=4'];
+    const options = { cwd: folder, environment: { NODE_OPTIONS: `--require ${hook}` } };
+    const { status, stderr } = await runProgram(
+      [...words, `--segment-bytes=${MB}`, 'pg_wal', FIRST],
+      options,
+    );
+    expect(status, stderr).toBe(1);
+    expect(stderr).toContain('MSG: another process fetches ahead');
+    expect(stderr).not.toContain('ENOENT');
+    expect(readdirSync(join(spool(), 'running'))).toEqual([]);
+  });
+});
