@@ -1,9 +1,10 @@
 /**
  * Checksums of the encrypted objects that this server was about to store, in `pg_wal/.wal-e/encrypted/`: a server that
- * holds only the public key cannot read what is in the archive, but it can recognise what it put there itself.
+ * holds only the public key cannot read what is in the archive, but it can recognise what it put there itself. A file for
+ * each attempt, `<WAL file>.<beginning of the checksum>`: calls that overlap must not write over each other's.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Log } from '../log.ts';
 import type { FoundObject } from '../store/store.ts';
@@ -12,6 +13,9 @@ import type { WalFile } from './wal-file.ts';
 
 /** Attempts that are remembered. */
 const MOST_CHECKSUMS = 50;
+/** Longer than what a WAL file's name may end in (`.00000028.backup`, `.partial`). */
+const ATTEMPT_DIGITS = 16;
+const ATTEMPT = /\.[0-9a-f]{16}$/;
 
 /**
  * Passes the object through; its checksum is noted before its last chunk goes on, so before a store can have it all.
@@ -57,22 +61,52 @@ function addNote(file: WalFile, archive: string, checksum: string): void {
   const walDirectory = dirname(file.path);
   // Elsewhere nobody would ever remove it.
   if (!existsSync(join(walDirectory, 'archive_status'))) return;
-  const folder = join(walDirectory, '.wal-e', 'encrypted');
+  const folder = folderOf(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(folder)) {
-    const isWanted = existsSync(join(walDirectory, 'archive_status', `${name}.ready`));
+  const names = readdirSync(folder);
+  for (const name of names) {
+    const isWanted = existsSync(join(walDirectory, 'archive_status', `${name.replace(ATTEMPT, '')}.ready`));
     if (!isWanted) rmSync(join(folder, name), { force: true });
   }
-  const lines = [...checksums(file, archive), checksum].slice(-MOST_CHECKSUMS);
-  const text = `${noteText(file, archive)}${lines.join('\n')}\n`;
-  writeFileSync(join(folder, file.name), text, { mode: 0o600, flush: true });
+  const own = names.filter((name) => name.replace(ATTEMPT, '') === file.name);
+  for (const name of own.length < MOST_CHECKSUMS ? [] : oldestOf(folder, own)) {
+    rmSync(join(folder, name), { force: true });
+  }
+  const path = join(folder, `${file.name}.${checksum.slice(0, ATTEMPT_DIGITS)}`);
+  writeFileSync(path, `${noteText(file, archive)}${checksum}\n`, { mode: 0o600, flush: true });
+}
+
+/** All but those that were written last. */
+function oldestOf(folder: string, names: readonly string[]): string[] {
+  const dated = names.map((name) => ({
+    name,
+    mtimeMs: statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+  }));
+  return dated
+    .sort((a, b) => b.mtimeMs - a.mtimeMs)
+    .slice(MOST_CHECKSUMS - 1)
+    .map(({ name }) => name);
 }
 
 function checksums(file: WalFile, archive: string): string[] {
-  const path = join(dirname(file.path), '.wal-e', 'encrypted', file.name);
-  const text = textOf(path);
+  const folder = folderOf(file);
   const head = noteText(file, archive);
-  return text.startsWith(head) ? text.slice(head.length).split('\n').filter(Boolean) : [];
+  return entries(folder)
+    .filter((name) => name.replace(ATTEMPT, '') === file.name)
+    .map((name) => textOf(join(folder, name)))
+    .flatMap((text) => (text.startsWith(head) ? text.slice(head.length).split('\n').filter(Boolean) : []));
+}
+
+function folderOf(file: WalFile): string {
+  return join(dirname(file.path), '.wal-e', 'encrypted');
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /** A note that cannot be read is none. */

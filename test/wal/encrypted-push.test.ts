@@ -130,7 +130,9 @@ describe.skipIf(!hasGpg())('an encrypted segment', () => {
     rmSync(join(pgWal, 'archive_status', `${NAME}.ready`));
     const [next = ''] = followingSegments(NAME, 1, MB);
     await pushed(addReady(next, 2));
-    expect(readdirSync(join(pgWal, '.wal-e/encrypted'))).toEqual([next]);
+    expect(readdirSync(join(pgWal, '.wal-e/encrypted'))).toEqual([
+      expect.stringMatching(new RegExp(`^${next}\\.[0-9a-f]{16}$`)),
+    ]);
 
     const elsewhere = join(folder, 'elsewhere');
     mkdirSync(elsewhere);
