@@ -1,17 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { KnownBackup, ListedPart } from '../../src/archive/catalog.ts';
-import { backupName, partKey } from '../../src/archive/layout.ts';
+import { backupName, CONTROL_PART, listedKey, partKey } from '../../src/archive/layout.ts';
 import {
   backupPosition,
   partProblems,
   reachAlong,
   reachConsistent,
   reachNewest,
+  restorability,
   targetsOf,
 } from '../../src/archive/restorability.ts';
 import { parseHistory, TimelineTree } from '../../src/archive/timeline.ts';
 import { WalInventory } from '../../src/archive/wal-inventory.ts';
+import { DataError } from '../../src/errors.ts';
 import { segmentName } from '../../src/postgres/segment.ts';
+import { backupOf } from './backups.ts';
 
 const MB = 1024 * 1024;
 const size = 16 * MB;
@@ -67,6 +70,40 @@ describe('parts', () => {
     expect(partProblems(backup(1, 1, 1, [0, 0, 1]))).toEqual([{ kind: 'repeated', number: 0 }]);
   });
 
+  it('of ours are those that the sentinel lists, in the sizes that it lists, and never none', () => {
+    const ours = backupOf({ start: 1, system: '7', parts: [0, 1] });
+    const [first, second] = ours.parts;
+    if (first === undefined || second === undefined) throw new Error('no parts');
+    const withSecond = (size: number) => partProblems({ ...ours, parts: [first, { ...second, size }] });
+    expect(withSecond(100)).toEqual([]);
+    for (const found of [99, 101])
+      expect(withSecond(found)).toEqual([{ kind: 'size', number: 1, expected: 100, found }]);
+    expect(partProblems({ ...ours, parts: [first] })).toEqual([{ kind: 'missing', number: 1 }]);
+    expect(partProblems(backupOf({ start: 1, system: '7', parts: [] }))).toEqual([
+      { kind: 'missing', number: 0 },
+    ]);
+  });
+
+  it('of WAL-G count from 1, and the one with pg_control must be there', () => {
+    const parts = (...numbers: number[]) =>
+      numbers.map((number) => ({
+        ...{ number, size: 1, modified: new Date(0) },
+        key: listedKey(
+          number === CONTROL_PART
+            ? 'x/pg_control.tar.lzo'
+            : `x/part_${String(number).padStart(3, '0')}.tar.lzo`,
+        ),
+      }));
+    const { reading } = backup(1, 1, 1);
+    expect(partProblems({ parts: parts(1, 2, CONTROL_PART), reading })).toEqual([]);
+    expect(partProblems({ parts: parts(1, 3, CONTROL_PART), reading })).toEqual([
+      { kind: 'missing', number: 2 },
+    ]);
+    expect(partProblems({ parts: parts(1, 2), reading })).toEqual([
+      { kind: 'missing', number: CONTROL_PART },
+    ]);
+  });
+
   it('with absurd numbers do not make the answer large', () => {
     expect(partProblems(backup(1, 1, 1, [0, 999_999_999]))).toEqual([{ kind: 'missing', number: 1 }]);
   });
@@ -83,6 +120,11 @@ describe('the WAL of a backup', () => {
     expect(reachConsistent(position, tree, coverage([])).missing).toEqual([
       { timeline: 1, first: 10, last: 12 },
     ]);
+  });
+
+  it('begins where the backup starts, also where the sentinel says that it stopped before', () => {
+    const position = backupPosition(backup(1, 10, 2), size);
+    expect(position).toMatchObject({ startIndex: 10, stopIndex: 10, stopLsn: BigInt(10 * size) });
   });
 
   it('after its stop may have a gap, which ends what can be reached', () => {
@@ -105,6 +147,18 @@ describe('the WAL of a backup', () => {
     });
     const without = coverage([...run(1, 10, 19), ...run(2, 21, 30)]);
     expect(reachNewest(position, tree2, without).missing).toEqual([{ timeline: 2, first: 20, last: 20 }]);
+    const cut = coverage([...run(1, 10, 19), ...run(2, 20, 24), ...run(2, 26, 30)]);
+    expect(reachNewest(position, tree2, cut).end).toEqual({ timeline: 2, index: 24 });
+  });
+
+  it('is also the only segment before the one of the switch', () => {
+    const tree2 = new TimelineTree([history(2, [1, 11 * size + 100])]);
+    const position = backupPosition(backup(1, 10, 10), size);
+    expect(reachNewest(position, tree2, coverage(run(2, 11, 12)))).toMatchObject({
+      missing: [{ timeline: 1, first: 10, last: 10 }],
+      end: undefined,
+      consistent: false,
+    });
   });
 
   it('is taken from the child where the timeline ended before the backup did', () => {
@@ -139,6 +193,31 @@ describe('the WAL of a backup', () => {
     expect(reachConsistent(position, tree, coverage(run(1, 250, 260)))).toMatchObject({
       consistent: true,
       missing: [],
+    });
+  });
+});
+
+describe('a server can be started', () => {
+  const tree = new TimelineTree([]);
+  const sound = { ...backup(1, 10, 12), partProblems: [] };
+
+  it('from a backup whose parts and WAL are there, whatever is missing after it', () => {
+    expect(restorability(sound, tree, coverage([...run(1, 10, 12), at(1, 14)]))).toEqual({
+      ok: true,
+      parts: [],
+      wal: [],
+    });
+  });
+
+  it('from none whose sentinel cannot be read, nor without a part or a segment', () => {
+    const wal = run(1, 10, 12);
+    const unreadable = { ...sound, reading: { kind: 'unreadable', error: new DataError('cut') } } as const;
+    expect(restorability(unreadable, tree, coverage(wal)).ok).toBe(false);
+    const partProblems = [{ kind: 'missing', number: 0 }] as const;
+    expect(restorability({ ...sound, partProblems }, tree, coverage(wal)).ok).toBe(false);
+    expect(restorability(sound, tree, coverage(wal.slice(0, 2)))).toMatchObject({
+      ok: false,
+      wal: [{ timeline: 1, first: 12, last: 12 }],
     });
   });
 });

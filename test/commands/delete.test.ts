@@ -312,6 +312,15 @@ describe("delete gives the original's result", () => {
     expect(archive.store.uploads.map(({ id }) => id)).toEqual([`${HOUR}`]);
   });
 
+  it('writes no note where nothing is to be deleted', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 10 });
+    archive.store.put = async () => {
+      throw new Error('written to');
+    };
+    expect((await deleteIn(archive.store, retain(1))).status).toBe(0);
+  });
+
   it('an empty archive has nothing to delete, and says so', async () => {
     const archive = new Archive();
     archive.wal(1, 1, 3);
@@ -936,6 +945,30 @@ describe('a backup without a sentinel', () => {
 });
 
 describe('interrupted uploads', () => {
+  it('are left alone where the store does not let us list them, and it is said', async () => {
+    const archive = plain();
+    const refuse = (error: Error) => {
+      archive.store.leftovers = () => {
+        throw error;
+      };
+    };
+    const keys = archive.store.keys();
+    for (const error of [
+      new StoreError('the store is away', { transient: true, unavailable: true }),
+      new TypeError('a fault of ours'),
+    ]) {
+      refuse(error);
+      await expect(deleteIn(archive.store, retain(1))).rejects.toBe(error);
+      expect(archive.store.keys()).toEqual(keys);
+    }
+    refuse(new StoreError('access denied', { transient: false }));
+    const { status, records } = await deleteIn(archive.store, retain(1));
+    expect([status, archive.backups()]).toEqual([0, [30]]);
+    expect(records).toContainEqual(
+      expect.objectContaining({ level: 'WARNING', message: expect.stringContaining('interrupted uploads') }),
+    );
+  });
+
   it('go when they are old, and stay while they may be going on', async () => {
     const archive = plain();
     const upload = (id: string, age: number) =>
@@ -1044,6 +1077,20 @@ describe('a store that refuses to remove single keys', () => {
     archive.store.stubborn.clear();
     expect((await deleteIn(archive.store, retain(2))).status).toBe(0);
     expect(archive.segments()).toEqual(range(20, 40));
+  });
+
+  it('keeps its note, so that the next run deletes what is left of a backup, however young', async () => {
+    const archive = plain();
+    archive.backup({ start: 35, at: NOW - HOUR });
+    archive.backup({ start: 38, at: NOW - HOUR / 2 });
+    const part = partKey(backupOf({ start: 35 }).name, 0);
+    const notes = () => archive.store.keys().filter((key) => key.startsWith('wale_delete_'));
+    archive.store.stubborn.add(part);
+    expect((await deleteIn(archive.store, retain(1))).status).toBe(1);
+    expect([archive.store.objects.has(part), notes().length]).toEqual([true, 1]);
+    archive.store.stubborn.clear();
+    expect((await deleteIn(archive.store, retain(1))).status).toBe(0);
+    expect([archive.store.objects.has(part), notes().length]).toEqual([false, 0]);
   });
 
   it('keeps the parts and the WAL of a backup whose sentinel stays', async () => {
@@ -1204,6 +1251,19 @@ describe('the WAL segment size', () => {
     // Segment 150 is at 150 MB, where timeline 2 begins: the older backup leads to it.
     expect(archive.segments(2)).toEqual([...range(150, 199), ...range(201, 220)]);
     expect(archive.segments(1)).toEqual(range(101, 150));
+  });
+
+  it('that another system states does not hide that a backup which would go is the only one to be restored', async () => {
+    const archive = new Archive();
+    archive.backup({ start: 60, stop: 70, at: NOW - 40 * DAY });
+    archive.wal(1, 60, 80);
+    const own = archive.backup({ start: 3 * 256, at: NOW - 10 * DAY, system: '7' });
+    if (own.reading.kind !== 'read' || own.reading.sentinel.own === undefined)
+      throw new Error('none of ours');
+    const stated = { ...own.reading.sentinel, own: { ...own.reading.sentinel.own, segmentBytes: 64 * MB } };
+    const bytes = Buffer.from(writeSentinel(stated));
+    archive.store.set(sentinelKey(own.name), new Date(NOW - 10 * DAY), { bytes });
+    await expect(deleteIn(archive.store, retain(1))).rejects.toThrow('no backup that can be restored');
   });
 
   it('is else seen in the names, where a log ends', async () => {
