@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // Node reads this variable's bundle at every start, which would slow each spawned process by 100 ms.
 delete process.env.NODE_EXTRA_CA_CERTS;
@@ -11,8 +12,37 @@ const stores = {
   test: { ...shared, name: 'stores', include: ['test/stores/**/*.test.ts'], testTimeout: 300_000 },
 };
 
+/** The files that take longest, most first: what begins last would otherwise be waited for with most cores idle. */
+const LONGEST = [
+  'docs',
+  'restore/restore',
+  'delete',
+  'delete-s3',
+  'backup-push/failure',
+  'backup-push/live',
+  'conformance',
+  'delete-model',
+  'backup-push/standby',
+  's3-aws',
+  'demo',
+  'delete-beside',
+  's3-faults',
+  'moving',
+  'hanging-archive',
+  'standby',
+].map((name) => `/test/system/${name}.test.ts`);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const others = await super.sort(files);
+    const longest = LONGEST.flatMap((name) => others.filter(({ moduleId }) => moduleId.endsWith(name)));
+    return [...new Set([...longest, ...others])];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     // The system tests mostly wait for servers and processes: more of them than cores run side by side.
     maxWorkers: 4,
     projects: [

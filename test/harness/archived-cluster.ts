@@ -1,10 +1,13 @@
 /** A throwaway server that archives with the built program, and what is needed to bring it back without that program. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, createReadStream, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer, text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { parseSentinel, type Sentinel } from '../../src/archive/sentinel.ts';
 import { decodeLzop } from '../../src/codec/decoder.ts';
@@ -23,7 +26,7 @@ export interface ArchivedCluster {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Not started yet. */
+/** Not started yet; of the same system as others of its kind in this process. */
 export async function createArchivedCluster(options: ClusterOptions = {}): Promise<ArchivedCluster> {
   const archive = join(createScratch(), 'archive');
   mkdirSync(archive);
@@ -31,6 +34,7 @@ export async function createArchivedCluster(options: ClusterOptions = {}): Promi
   const prefix = { WALE_FILE_PREFIX: `file://localhost${archive}` };
   const command = `env WALE_FILE_PREFIX='${prefix.WALE_FILE_PREFIX}' WALE_LOG_DESTINATION=stderr '${stageProgram()}' --terse wal-push -p 8 %p`;
   const cluster = await createCluster({
+    sameSystem: true,
     ...options,
     settings: {
       wal_level: 'replica',
@@ -74,14 +78,10 @@ export async function storedParts(archive: string, name: string) {
 
 /** `tar -t` of every part, as byte strings (latin1); folders end with a slash. */
 export async function memberNames(archive: string, name: string): Promise<string[]> {
-  const folder = createScratch();
   const names: string[] = [];
-  for (const tar of await plainParts(archive, name, folder)) {
-    const { stdout } = await run('tar', ['--quoting-style=literal', '-tf', tar], {
-      encoding: 'latin1',
-      maxBuffer: 1 << 28,
-    });
-    names.push(...stdout.split('\n').filter(Boolean));
+  for (const part of storedPaths(archive, name)) {
+    const listed = await tar(['--quoting-style=literal', '-tf', '-'], part);
+    names.push(...listed.toString('latin1').split('\n').filter(Boolean));
   }
   return names;
 }
@@ -92,29 +92,41 @@ export async function unpackBackup(
   name: string,
   tablespaces: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const folder = createScratch();
-  const target = join(folder, 'data');
+  const target = join(createScratch(), 'data');
   mkdirSync(join(target, 'pg_tblspc'), { recursive: true, mode: 0o700 });
   for (const [oid, location] of Object.entries(tablespaces)) {
     mkdirSync(location, { recursive: true });
     await run('ln', ['-s', location, join(target, 'pg_tblspc', oid)]);
   }
-  for (const tar of (await plainParts(archive, name, folder)).reverse()) {
-    await run('tar', ['--keep-directory-symlink', '-xf', tar, '-C', target]);
-  }
+  for (const part of storedPaths(archive, name).reverse())
+    await tar(['--keep-directory-symlink', '-xf', '-', '-C', target], part);
   return target;
 }
 
-async function plainParts(archive: string, name: string, folder: string): Promise<string[]> {
-  const parts = join(archive, 'basebackups_005', name, 'tar_partitions');
-  const names = readdirSync(parts).sort();
-  for (const part of names) {
-    await writeFile(
-      join(folder, `${part}.tar`),
-      Readable.from(decodeLzop(createReadStream(join(parts, part)))),
-    );
-  }
-  return names.map((part) => join(folder, `${part}.tar`));
+function storedPaths(archive: string, name: string): string[] {
+  const folder = join(archive, 'basebackups_005', name, 'tar_partitions');
+  const names = readdirSync(folder).sort();
+  return names.map((part) => join(folder, part));
+}
+
+/** What a writer meets when tar has found the end of the archive and does not read the zeros behind it. */
+const READ_ENOUGH = new Set(['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+/** GNU tar on a stored part; gives its output. */
+async function tar(words: readonly string[], part: string): Promise<Buffer> {
+  const child = spawn('tar', words, { stdio: 'pipe' });
+  const ended = once(child, 'close');
+  const fed = pipeline(decodeLzop(createReadStream(part)), child.stdin);
+  const [output, said] = await Promise.all([
+    buffer(child.stdout),
+    text(child.stderr),
+    fed.catch((error: NodeJS.ErrnoException) => {
+      if (!READ_ENOUGH.has(error.code ?? '')) throw error;
+    }),
+  ]);
+  const [status]: unknown[] = await ended;
+  if (status !== 0) throw new Error(`tar ${words.join(' ')} ended with ${status}: ${part}\n${said}`);
+  return output;
 }
 
 /** Starts a server on an unpacked backup, which recovers to the end of the archive and is then ready for questions. */

@@ -56,6 +56,7 @@ export interface PrimaryOptions {
   readonly version: number;
   readonly archive: Pick<Archive, 'command'>;
   readonly segmentMb?: number;
+  readonly sameSystem?: boolean;
   /** Words of archive_command behind the prefix; `wal-push %p` when left out. */
   readonly pushWords?: string;
   readonly settings?: Readonly<Record<string, string>>;
@@ -66,6 +67,7 @@ export function createPrimary(options: PrimaryOptions): Promise<Cluster> {
   return createCluster({
     version: options.version,
     segmentMb: options.segmentMb,
+    sameSystem: options.sameSystem,
     settings: {
       wal_level: 'replica',
       archive_mode: 'on',
@@ -114,13 +116,14 @@ export async function switchSegment(cluster: Cluster): Promise<string> {
 }
 
 /**
- * Until the server's own books say that this file is archived. Its statistics do not tell: they leave out what
- * wal-push archived beside the segment it was asked for.
+ * Until the server's own books say that this file, which it has ended, is archived. Its statistics do not tell: they
+ * leave out what wal-push archived beside the segment it was asked for. A checkpoint may remove the books of a segment
+ * right after.
  */
 export async function untilArchived(cluster: Cluster, name: string): Promise<void> {
-  const done = join(cluster.walDirectory, 'archive_status', `${name}.done`);
+  const waits = join(cluster.walDirectory, 'archive_status', `${name}.ready`);
   try {
-    await poll(`${name} to be archived`, () => existsSync(done));
+    await poll(`${name} to be archived`, () => !existsSync(waits));
   } catch (error) {
     throw new Error(`${error}\n${await cluster.serverLog()}`);
   }
@@ -129,12 +132,13 @@ export async function untilArchived(cluster: Cluster, name: string): Promise<voi
 /** Work like pgbench's, seeded: inserts and updates that give about `megabytes` of WAL. */
 export async function load(cluster: Cluster, seed: number, megabytes: number): Promise<void> {
   await cluster.query(`
-    CREATE TABLE IF NOT EXISTS accounts (id int, balance bigint, filler text);
+    CREATE TABLE IF NOT EXISTS accounts (id int, balance bigint, filler text, round int);
     SELECT setseed(${(seed % 1000) / 1000});
     INSERT INTO accounts
-      SELECT id, (random() * 1e9)::bigint, repeat(md5(random()::text), 3)
+      SELECT id, (random() * 1e9)::bigint, repeat(md5(random()::text), 3), ${seed}
       FROM generate_series(1, ${Math.ceil(megabytes * 3500)}) AS id;
-    UPDATE accounts SET balance = balance + 1 WHERE id % 3 = ${seed % 3};
+    UPDATE accounts SET balance = balance + 1
+      WHERE id % 3 = ${seed % 3} AND (round = ${seed} OR id < 10);
   `);
 }
 

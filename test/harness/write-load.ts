@@ -1,4 +1,6 @@
 /** Clients that write while something else happens: transfers between accounts, so that their sum stays what it is. */
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import type { Cluster } from './postgres.ts';
 
 export interface WriteLoad {
@@ -9,6 +11,8 @@ export interface WriteLoad {
 }
 
 const ACCOUNTS = 1000;
+/** Between two rounds of a client: all WAL that is written has to be archived, fetched and replayed. */
+const PAUSE_MS = 20;
 
 export async function createAccounts(cluster: Cluster): Promise<void> {
   await cluster.query(`create table account (id int primary key, balance bigint not null, filler text not null);
@@ -30,12 +34,12 @@ export async function checkAccounts(cluster: Cluster): Promise<number> {
 export function startWriting(cluster: Cluster, clients = 2): WriteLoad {
   let going = true;
   let count = 0;
-  const client = async (number: number) => {
+  const work = async (number: number, session: pg.Client) => {
     // Each client has accounts of its own, so that none waits for another.
     const share = Math.floor(ACCOUNTS / clients);
     const account = (step: string) => `${number * share + 1} + (${step}) % ${share}`;
     for (let round = 0; going; round += 1) {
-      await cluster.query(`do $$ begin
+      await session.query(`do $$ begin
         for i in 1..20 loop
           update account set balance = balance - i where id = ${account(`i * 37 + ${round}`)};
           update account set balance = balance + i where id = ${account(`i * 41 + ${round * 7}`)};
@@ -44,6 +48,23 @@ export function startWriting(cluster: Cluster, clients = 2): WriteLoad {
         create table passing_${number} as select g from generate_series(1, 100) g;
         drop table passing_${number}`);
       count += 20;
+      await delay(PAUSE_MS);
+    }
+  };
+  const client = async (number: number) => {
+    const session = new pg.Client({
+      host: cluster.socketDirectory,
+      port: cluster.port,
+      user: cluster.user,
+      database: 'postgres',
+    });
+    // A server that is stopped meanwhile fails the query, which is enough.
+    session.on('error', () => undefined);
+    await session.connect();
+    try {
+      await work(number, session);
+    } finally {
+      await session.end();
     }
   };
   const all = Promise.all(Array.from({ length: clients }, (_, number) => client(number)));

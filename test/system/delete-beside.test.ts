@@ -67,7 +67,8 @@ it('never costs a backup or a segment that is being archived, and what is left r
   };
   const work = whileWorking(async (round) => {
     await load(primary, round, 1);
-    await switchSegment(primary);
+    // No faster than it is archived.
+    await untilArchived(primary, await switchSegment(primary));
   });
   const deleting = whileWorking(async () => {
     await wale('--terse', 'delete', '--confirm', 'retain', '1');

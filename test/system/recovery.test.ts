@@ -35,7 +35,8 @@ interface Scene {
 
 async function scene(version: number): Promise<Scene> {
   const archive = createArchive();
-  const primary = await createPrimary({ version, archive, ...(version > 10 ? { segmentMb: 1 } : {}) });
+  const sizes = version > 10 ? { segmentMb: 1 } : {};
+  const primary = await createPrimary({ version, archive, sameSystem: true, ...sizes });
   clusters.push(primary);
   await primary.start({ environment: LOG_TO_SERVER });
   await load(primary, 1, 1);

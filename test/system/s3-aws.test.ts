@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { walKey } from '../../src/archive/layout.ts';
 import type { Store } from '../../src/store/store.ts';
 import { contents, storeContract } from '../contract/store.ts';
-import { createCluster } from '../harness/postgres.ts';
+import { type Cluster, createCluster } from '../harness/postgres.ts';
 import { runProgram } from '../harness/program.ts';
 import { seededBytes } from '../harness/random.ts';
 import { type AwsStandIn, createAwsStandIn } from '../harness/s3/aws.ts';
@@ -22,6 +22,8 @@ const replace = { ...createOnly, createOnly: false } as const;
 const KEY = walKey('stream');
 const OBJECT = `some/prefix/${KEY}`;
 const LARGE = seededBytes(9 * 1024 * 1024, 4);
+/** So that a part of a backup is uploaded in several. */
+const NOISE = seededBytes(18 * 1024 * 1024, 6);
 
 function open({ environment }: AwsStandIn): Store {
   return openTestStore('', { environment: { ...environment, WALE_S3_ENDPOINT: '' }, attempts: 4 });
@@ -194,6 +196,13 @@ describe('the program', () => {
   const PREFIX = `s3://${TEST_BUCKET}/some/prefix`;
   const run = (...words: string[]) =>
     runProgram(words, { environment: { ...aws.environment, WALE_S3_PREFIX: PREFIX, WALE_RETRIES: '3' } });
+  /** Never started. */
+  let cluster: Cluster;
+  beforeAll(async () => {
+    cluster = await createCluster();
+    writeFileSync(join(cluster.dataDirectory, 'noise.bin'), NOISE);
+  });
+  afterAll(() => cluster.dispose());
   const asked = () => aws.server.log.map((line) => line.replace(/^(\S+).* (\d+)$/, '$1 $2'));
 
   it('pushes a segment by one request, encrypted and create-only, and gets it back by one', async () => {
@@ -222,64 +231,51 @@ describe('the program', () => {
   });
 
   it('backs up and restores through damage in both directions; damage that stays is an error', async () => {
-    const cluster = await createCluster();
-    try {
-      const noise = seededBytes(18 * 1024 * 1024, 6);
-      writeFileSync(join(cluster.dataDirectory, 'noise.bin'), noise);
-      const once = new Set<string>();
-      aws.faults.plan = ({ method, target }) => {
-        const kind = isPart(target) ? 'part' : isComplete(method, target) ? 'complete' : undefined;
-        if (kind === undefined || once.has(kind)) return undefined;
-        once.add(kind);
-        return { kind: 'alter-up', at: 60 };
-      };
-      const pushed = await run('backup-push', '--while-offline', cluster.dataDirectory);
-      expect(pushed.status, pushed.stderr).toBe(0);
-      expect([...once].sort()).toEqual(['complete', 'part']);
-      expect(aws.server.bucket.uploads.size).toBe(0);
+    const once = new Set<string>();
+    aws.faults.plan = ({ method, target }) => {
+      const kind = isPart(target) ? 'part' : isComplete(method, target) ? 'complete' : undefined;
+      if (kind === undefined || once.has(kind)) return undefined;
+      once.add(kind);
+      return { kind: 'alter-up', at: 60 };
+    };
+    const pushed = await run('backup-push', '--while-offline', cluster.dataDirectory);
+    expect(pushed.status, pushed.stderr).toBe(0);
+    expect([...once].sort()).toEqual(['complete', 'part']);
+    expect(aws.server.bucket.uploads.size).toBe(0);
 
-      let broken = 0;
-      aws.faults.plan = ({ method, target }) => {
-        if (method !== 'GET' || !/part_0000/.test(target) || broken === 2) return undefined;
-        broken += 1;
-        return { kind: 'alter-down', at: 12_000_000 };
-      };
-      const target = join(createScratch(), 'data');
-      const fetched = await run('backup-fetch', target, 'LATEST');
-      expect(fetched.status, fetched.stderr).toBe(0);
-      expect(broken).toBeGreaterThan(0);
-      expect(readFileSync(join(target, 'noise.bin')).equals(noise)).toBe(true);
+    let broken = 0;
+    aws.faults.plan = ({ method, target }) => {
+      if (method !== 'GET' || !/part_0000/.test(target) || broken === 2) return undefined;
+      broken += 1;
+      return { kind: 'alter-down', at: 12_000_000 };
+    };
+    const target = join(createScratch(), 'data');
+    const fetched = await run('backup-fetch', target, 'LATEST');
+    expect(fetched.status, fetched.stderr).toBe(0);
+    expect(broken).toBeGreaterThan(0);
+    expect(readFileSync(join(target, 'noise.bin')).equals(NOISE)).toBe(true);
 
-      aws.faults.plan = ({ method, target: path }) =>
-        method === 'GET' && /part_0000/.test(path) ? { kind: 'alter-down', at: 12_000_000 } : undefined;
-      const failed = await run('backup-fetch', join(createScratch(), 'data'), 'LATEST');
-      expect(failed.status).not.toBe(0);
-      expect(failed.stderr).toMatch(/ERROR/);
-    } finally {
-      await cluster.dispose();
-    }
+    aws.faults.plan = ({ method, target: path }) =>
+      method === 'GET' && /part_0000/.test(path) ? { kind: 'alter-down', at: 12_000_000 } : undefined;
+    const failed = await run('backup-fetch', join(createScratch(), 'data'), 'LATEST');
+    expect(failed.status).not.toBe(0);
+    expect(failed.stderr).toMatch(/ERROR/);
   });
 
   it('fails when AWS puts an upload together wrongly: no backup, nothing left', async () => {
     for (const key of aws.server.bucket.keys()) aws.server.bucket.delete(key);
-    const cluster = await createCluster();
-    try {
-      writeFileSync(join(cluster.dataDirectory, 'noise.bin'), seededBytes(18 * 1024 * 1024, 8));
-      aws.server.intercept = ({ method, query }) => {
-        const upload = aws.server.bucket.uploads.get(query.get('uploadId') ?? '');
-        const part = upload?.parts.get(1);
-        if (method === 'POST' && part !== undefined) {
-          upload?.parts.set(1, { ...part, body: [Buffer.alloc(part.size, 7)] });
-        }
-        return undefined;
-      };
-      const { status, stderr } = await run('backup-push', '--while-offline', cluster.dataDirectory);
-      expect(status).toBe(1);
-      expect(stderr).toContain('BadDigest');
-      expect(aws.server.bucket.uploads.size).toBe(0);
-      expect(aws.server.bucket.keys().filter((key) => /sentinel|part_/.test(key))).toEqual([]);
-    } finally {
-      await cluster.dispose();
-    }
+    aws.server.intercept = ({ method, query }) => {
+      const upload = aws.server.bucket.uploads.get(query.get('uploadId') ?? '');
+      const part = upload?.parts.get(1);
+      if (method === 'POST' && part !== undefined) {
+        upload?.parts.set(1, { ...part, body: [Buffer.alloc(part.size, 7)] });
+      }
+      return undefined;
+    };
+    const { status, stderr } = await run('backup-push', '--while-offline', cluster.dataDirectory);
+    expect(status).toBe(1);
+    expect(stderr).toContain('BadDigest');
+    expect(aws.server.bucket.uploads.size).toBe(0);
+    expect(aws.server.bucket.keys().filter((key) => /sentinel|part_/.test(key))).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   type ArchivedCluster,
   backupNames,
@@ -32,14 +32,14 @@ function sizes(version: number): { segmentMb?: number; settings: Record<string, 
     : { settings: {} };
 }
 
-/** A standby that streams from its primary. */
-async function withStandby(
-  version: number = NEWEST_POSTGRES,
-): Promise<ArchivedCluster & { readonly standby: Cluster }> {
+type Pair = ArchivedCluster & { readonly standby: Cluster };
+
+/** A standby that streams from its primary; `kept` has what is to be disposed. */
+async function withStandby(version: number = NEWEST_POSTGRES, kept = clusters): Promise<Pair> {
   const { segmentMb, settings } = sizes(version);
   const made = await createArchivedCluster({ version, segmentMb, initdbArguments: ['-k'] });
   const { cluster: primary, archive, environment } = made;
-  clusters.push(primary);
+  kept.push(primary);
   await primary.start();
   await createAccounts(primary);
   const first = await runProgram(['backup-push', '--fast-checkpoint', primary.dataDirectory], {
@@ -58,7 +58,7 @@ async function withStandby(
   const standby = await openCluster(data, {
     settings: { hot_standby: 'on', ...settings, ...(version >= 12 && recovery) },
   });
-  clusters.push(standby);
+  kept.push(standby);
   await standby.start();
   return { ...made, standby };
 }
@@ -83,7 +83,13 @@ describe('a backup of a standby', () => {
       await primary.query('checkpoint');
       const args = ['backup-push', '--fast-checkpoint', '-p', '2', standby.dataDirectory];
       const own = { ...environment, ...standby.environment };
-      const pushed = await runProgram(args, { environment: own });
+      const running = startProgram(args, { environment: own });
+      await poll(
+        'the backup to wait for WAL',
+        () => running.child.exitCode !== null || running.stderr().includes('waiting for WAL'),
+      );
+      await primary.query('select pg_switch_wal()');
+      const pushed = await running.finished;
       await load.stop();
       expect(pushed.status, pushed.stderr).toBe(0);
       const name = backupNames(archive).at(-1) ?? '';
@@ -139,56 +145,6 @@ describe('a backup of a standby', () => {
     },
   );
 
-  it('whose primary has nothing more to archive gives up at its deadline, and says what the primary could do', async () => {
-    const { cluster: primary, standby, archive, environment } = await withStandby();
-    await primary.query('insert into transfer (amount) values (1); checkpoint');
-    const lsn = await primary.value('select pg_current_wal_lsn()');
-    await poll(
-      'the standby to replay it',
-      async () => (await standby.value(`select pg_last_wal_replay_lsn() >= '${lsn}'`)) === 't',
-    );
-    const before = backupNames(archive);
-    const { status, stderr } = await runProgram(
-      ['backup-push', '--fast-checkpoint', '--wal-timeout', '2', standby.dataDirectory],
-      { environment: { ...environment, ...standby.environment } },
-    );
-    expect(status).toBe(1);
-    expect(logEntries(stderr)).toContainEqual(
-      expect.objectContaining({
-        level: 'ERROR',
-        message: 'the WAL that the backup needs did not reach the archive',
-        detail: expect.stringContaining('SELECT pg_switch_wal() there'),
-      }),
-    );
-    expect(backupNames(archive)).toEqual(before);
-  });
-
-  it('fails when the standby is promoted in the middle', async () => {
-    const { cluster: primary, standby, archive, environment } = await withStandby();
-    await primary.query('insert into transfer (amount) values (1); checkpoint');
-    const slow = [
-      'backup-push',
-      '--fast-checkpoint',
-      '--cluster-read-rate-limit',
-      '8000000',
-      standby.dataDirectory,
-    ];
-    const before = backupNames(archive);
-    const running = startProgram(slow, { environment: { ...environment, ...standby.environment } });
-    await poll('the backup to start', () => running.stderr().includes('the backup has started'));
-    running.child.kill('SIGSTOP');
-    await standby.query('select pg_promote()');
-    running.child.kill('SIGCONT');
-    const { status, stderr } = await running.finished;
-    expect(status).toBe(1);
-    expect(
-      logEntries(stderr)
-        .map(({ message, detail }) => `${message}: ${detail}`)
-        .join('\n'),
-    ).toMatch(/promoted/);
-    expect(backupNames(archive)).toEqual(before);
-  });
-
   it('fails when the standby follows its primary to another timeline in the middle', async () => {
     const { cluster: primary, standby, archive, environment } = await withStandby();
     await primary.query('insert into transfer (amount) values (1); checkpoint');
@@ -223,11 +179,73 @@ describe('a backup of a standby', () => {
     expect(backupNames(archive)).toEqual(before);
   });
 
-  it('is refused for a directory whose server is the other one of the two', async () => {
-    const { cluster: primary, standby, environment } = await withStandby();
-    const { status, stderr } = await runProgram(['backup-push', standby.dataDirectory], { environment });
-    expect(status).toBe(1);
-    expect(stderr).toContain('the data directory is not that of the server');
-    expect(stderr).toContain(`The server's data directory is "${primary.dataDirectory}"`);
+  describe('that is asked for more than once', () => {
+    const kept: Cluster[] = [];
+    let pair: Pair;
+
+    beforeAll(async () => {
+      pair = await withStandby(NEWEST_POSTGRES, kept);
+    });
+    afterAll(async () => {
+      for (const cluster of kept) await cluster.dispose();
+    });
+
+    it('is refused for a directory whose server is the other one of the two', async () => {
+      const { cluster: primary, standby, environment } = pair;
+      const { status, stderr } = await runProgram(['backup-push', standby.dataDirectory], { environment });
+      expect(status).toBe(1);
+      expect(stderr).toContain('the data directory is not that of the server');
+      expect(stderr).toContain(`The server's data directory is "${primary.dataDirectory}"`);
+    });
+
+    it('whose primary has nothing more to archive gives up at its deadline, and says what the primary could do', async () => {
+      const { cluster: primary, standby, archive, environment } = pair;
+      await primary.query('insert into transfer (amount) values (1); checkpoint');
+      const lsn = await primary.value('select pg_current_wal_lsn()');
+      await poll(
+        'the standby to replay it',
+        async () => (await standby.value(`select pg_last_wal_replay_lsn() >= '${lsn}'`)) === 't',
+      );
+      const before = backupNames(archive);
+      const { status, stderr } = await runProgram(
+        ['backup-push', '--fast-checkpoint', '--wal-timeout', '2', standby.dataDirectory],
+        { environment: { ...environment, ...standby.environment } },
+      );
+      expect(status).toBe(1);
+      expect(logEntries(stderr)).toContainEqual(
+        expect.objectContaining({
+          level: 'ERROR',
+          message: 'the WAL that the backup needs did not reach the archive',
+          detail: expect.stringContaining('SELECT pg_switch_wal() there'),
+        }),
+      );
+      expect(backupNames(archive)).toEqual(before);
+    });
+
+    it('fails when the standby is promoted in the middle', async () => {
+      const { cluster: primary, standby, archive, environment } = pair;
+      await primary.query('insert into transfer (amount) values (1); checkpoint');
+      const slow = [
+        'backup-push',
+        '--fast-checkpoint',
+        '--cluster-read-rate-limit',
+        '8000000',
+        standby.dataDirectory,
+      ];
+      const before = backupNames(archive);
+      const running = startProgram(slow, { environment: { ...environment, ...standby.environment } });
+      await poll('the backup to start', () => running.stderr().includes('the backup has started'));
+      running.child.kill('SIGSTOP');
+      await standby.query('select pg_promote()');
+      running.child.kill('SIGCONT');
+      const { status, stderr } = await running.finished;
+      expect(status).toBe(1);
+      expect(
+        logEntries(stderr)
+          .map(({ message, detail }) => `${message}: ${detail}`)
+          .join('\n'),
+      ).toMatch(/promoted/);
+      expect(backupNames(archive)).toEqual(before);
+    });
   });
 });
