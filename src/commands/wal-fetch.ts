@@ -82,12 +82,14 @@ async function fetchSegment(
 
 /** The spool is a help: when it cannot be used, the segment comes straight from the archive. */
 function openSpool(folder: string, name: string, { context, log }: Task): Spool | undefined {
-  return attempt(() => {
-    const spool = new Spool(folder, archiveAddress(context.settings));
-    spool.make();
-    spool.setPosition(name);
-    return spool;
+  const spool = attempt(() => {
+    const made = new Spool(folder, archiveAddress(context.settings));
+    made.make();
+    return made;
   }, log);
+  // On a full disk it cannot be written, and what was fetched ahead needs no room.
+  if (spool !== undefined) attempt(() => spool.setPosition(name), log);
+  return spool;
 }
 
 async function lookAhead(spool: Spool, ahead: Omit<Ahead, 'globals'>, { context, log }: Task): Promise<void> {

@@ -220,6 +220,21 @@ describe.runIf(canMount())('a full disk', () => {
     expect(readFileSync(fetched()).equals(content)).toBe(true);
   });
 
+  it('under pg_wal keeps no segment that was fetched ahead from its place, even if the archive is gone', () => {
+    const pgWal = mountSmall(join(dataDirectory, 'pg_wal'), 4 * MB);
+    const spool = join(pgWal, '.wal-e/prefetch');
+    mkdirSync(join(spool, 'running'), { recursive: true });
+    writeFileSync(join(spool, 'archive'), environment().WALE_FILE_PREFIX);
+    writeFileSync(join(spool, NAME), content);
+    writeFileSync(join(pgWal, 'rest'), '');
+    spawnSync('dd', ['if=/dev/zero', `of=${join(pgWal, 'rest')}`, 'bs=4k', 'count=1000'], {
+      stdio: 'ignore',
+    });
+    const { status, stderr } = shell(`${PROGRAM} wal-fetch -p 8 ${NAME} pg_wal/RECOVERYXLOG`);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(fetched()).equals(content)).toBe(true);
+  });
+
   it('under pg_wal is what wal-fetch complains of, also where what was fetched ahead cannot be removed', () => {
     expect(shell(pushLine()).status).toBe(0);
     const pgWal = mountSmall(join(dataDirectory, 'pg_wal'), 4 * MB);
