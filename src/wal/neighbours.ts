@@ -40,8 +40,15 @@ function marking(named: WalFile, { log, archive }: PushContext, policy: Neighbou
   return {
     pushed(neighbour) {
       mark ??= otherArchiveWork({ name: named.name, searchPath: policy.searchPath }) === undefined;
-      if (mark) markDone(dirname(neighbour.path), neighbour.name);
-      else writeNote(neighbour, archive);
+      try {
+        if (mark) markDone(dirname(neighbour.path), neighbour.name);
+        else writeNote(neighbour, archive);
+      } catch (error) {
+        log.warning('a neighbour was archived, and that could not be noted', {
+          detail: `${neighbour.name}: ${String(error)}`,
+          hint: 'When PostgreSQL asks for it, it is compared with the archive.',
+        });
+      }
     },
     failed(neighbour, error) {
       const { message, detail, hint } = error instanceof UserError ? error : { message: String(error) };

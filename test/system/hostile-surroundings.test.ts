@@ -267,7 +267,11 @@ describe.runIf(canMount())('a full disk', () => {
     });
     const { status, stderr } = shell(pushLine());
     expect(status, stderr).toBe(0);
-    expect(readdirSync(join(archive, 'wal_005'))).toContain(`${NAME}.lzo`);
+    for (const name of PARALLEL) expect(stderr).toMatch(new RegExp(`DETAIL: ${name}: Error: ENOSPC`));
+    expect(stderr).toContain('MSG: a neighbour was archived, and that could not be noted');
+    expect(stderr).not.toContain('MSG: a neighbour was not archived');
+    const archived = readdirSync(join(archive, 'wal_005')).sort();
+    expect(archived).toEqual([NAME, ...PARALLEL].map((name) => `${name}.lzo`));
   });
 
   it('under the archive: wal-push fails with the word, leaves nothing, and succeeds when there is room', () => {
