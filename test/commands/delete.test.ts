@@ -530,6 +530,20 @@ describe('timelines', () => {
     expect(out).toContain('Left alone: 4 WAL files that no kept backup leads to');
   });
 
+  it('that nobody needs stay while a server may be writing them, also where the newest backup is newer', async () => {
+    const archive = plain();
+    archive.backup({ start: 40, at: NOW - HOUR / 2 });
+    for (const [timeline, age] of [
+      [2, 8 * DAY],
+      [3, 6 * DAY],
+    ] as const) {
+      archive.history(timeline, '1\t0/6000000\tx\n');
+      archive.wal(timeline, 7, 9, NOW - age);
+    }
+    await deleteIn(archive.store, retain(1));
+    expect([archive.segments(2), archive.segments(3)]).toEqual([[], range(7, 9)]);
+  });
+
   it('lie behind a backup whose own history is missing, however new their WAL is', async () => {
     const archive = new Archive();
     archive.backup({ timeline: 2, start: 30, at: NOW - HOUR });

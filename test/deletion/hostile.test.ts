@@ -196,6 +196,10 @@ describe('times that cannot be', () => {
   it.each([
     ['that stores nothing until it is finished', { started: NOW - 12 * DAY, finished: NOW - 8 * DAY }],
     ['of a host whose clock is six days ahead', { started: NOW - 6 * DAY, finished: NOW - 2 * DAY }],
+    [
+      'that was copied since, unlike its WAL',
+      { at: NOW - 3 * DAY, started: NOW - 12 * DAY, finished: NOW - 8 * DAY },
+    ],
   ])('cost a backup of days %s none of its WAL', async (_title, stated) => {
     const archive = new Archive([]);
     archive.backup({ start: 36, at: NOW - 2 * DAY, system: '8' });
