@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { serverAccount } from './account.ts';
 import { addOriginal } from './original-host.ts';
+import { pristineDirectory } from './postgres.ts';
 import { addSchedulers } from './schedulers.ts';
 import { createScratch, stopAtExit } from './scratch.ts';
 import { nodeFolder, stagePostgres, stageProgram } from './staging.ts';
@@ -110,10 +111,8 @@ class ShellHost implements Host {
 
   async createServer(version: number, segmentMb = 16): Promise<void> {
     const data = `/var/lib/postgresql/${version}/main`;
-    const size = segmentMb === 16 ? '' : `--wal-segsize=${segmentMb}`;
-    await this.#must(
-      `initdb -D ${data} -U postgres -A trust -E UTF8 --no-locale --no-sync ${size} >/dev/null`,
-    );
+    const pristine = await pristineDirectory(version, segmentMb === 16 ? undefined : segmentMb);
+    await this.#must(`cp -a ${pristine} ${data}`);
     const settings = { ...SETTINGS, unix_socket_directories: join(this.folder, 'run') };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`);
     appendFileSync(join(this.path(data), 'postgresql.conf'), lines.join(''));

@@ -99,8 +99,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const account = serverAccount();
   const folder = createScratch(account);
   const dataDirectory = join(folder, 'data');
-  const size = options.segmentMb === undefined ? [] : [`--wal-segsize=${options.segmentMb}`];
-  const words = [...size, ...(options.initdbArguments ?? [])];
+  const words = [...segmentSize(options.segmentMb), ...(options.initdbArguments ?? [])];
   if (options.sameSystem === true)
     await run('cp', ['-a', await pristine(version, words, account), dataDirectory]);
   else await initdb(version, words, account, dataDirectory);
@@ -121,6 +120,15 @@ async function initdb(
     env: serverEnvironment(),
     cwd: dirname(dataDirectory),
   });
+}
+
+function segmentSize(megabytes: number | undefined): string[] {
+  return megabytes === undefined ? [] : [`--wal-segsize=${megabytes}`];
+}
+
+/** A data directory of such servers as initdb left it, to be copied by their user; always the same one. */
+export function pristineDirectory(version: number, segmentMb?: number): Promise<string> {
+  return pristine(version, segmentSize(segmentMb), serverAccount());
 }
 
 const pristineOnes = new Map<string, Promise<string>>();

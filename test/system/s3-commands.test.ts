@@ -6,6 +6,7 @@ import { createPrimary, fingerprint, LOG_TO_SERVER, load, switchSegment } from '
 import { poll } from '../harness/poll.ts';
 import { type Cluster, openCluster } from '../harness/postgres.ts';
 import { runProgram, startProgram } from '../harness/program.ts';
+import { seededBytes } from '../harness/random.ts';
 import { createFaultProxy } from '../harness/s3/fault-proxy.ts';
 import { createS3Server, type S3Server, TEST_BUCKET } from '../harness/s3/server.ts';
 import { testEnvironment } from '../harness/s3/store.ts';
@@ -31,11 +32,11 @@ async function archivedPrimary(
   const primary = kept(
     await createPrimary({
       version: NEWEST_POSTGRES,
+      sameSystem: true,
       archive: { command: (words) => `${stageProgram()} ${words}` },
     }),
   );
   await primary.start({ environment });
-  await load(primary, 1, 20);
   return { primary, environment };
 }
 
@@ -43,6 +44,7 @@ describe('on S3', () => {
   it('a server is backed up, listed, verified, restored with its WAL, and deleted', async () => {
     const server = kept(await createS3Server());
     const { primary, environment } = await archivedPrimary(server);
+    await load(primary, 1, 20);
     const wal_e = async (...words: string[]) => {
       const result = await runProgram(words, { environment: { ...environment, ...primary.environment } });
       expect(result.stderr).not.toMatch(/Warning|NodeVersionSupport|\(node:/);
@@ -87,9 +89,8 @@ describe('on S3', () => {
   ] as const)('a backup that is stopped by %s leaves no upload and no backup', async (signal, exitStatus) => {
     const server = kept(await createS3Server());
     const { primary, environment } = await archivedPrimary(server);
-    await primary.query(
-      'create table big as select g, md5(g::text) || md5((g+1)::text) as text from generate_series(1, 400000) g',
-    );
+    // So that a part is uploaded in several.
+    writeFileSync(join(primary.dataDirectory, 'noise.bin'), seededBytes(18 * 1024 * 1024, 1));
     const proxy = kept(await createFaultProxy(server.url));
     const slow = { ...environment, ...primary.environment, WALE_S3_ENDPOINT: proxy.url };
     const running = startProgram(['backup-push', '--fast-checkpoint', primary.dataDirectory], {
