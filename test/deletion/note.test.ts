@@ -39,12 +39,21 @@ describe('a note', () => {
     expect((await findNotes(store, call)).notes).toEqual([]);
   });
 
-  it('that the store does not hand out is a failure: what it says might matter', async () => {
-    const store = new MemoryStore();
-    await writeNote(store, NOTE, call);
-    store.get = async () => {
-      throw new StoreError('access denied', { transient: false });
-    };
-    await expect(findNotes(store, call)).rejects.toThrow('access denied');
-  });
+  it.each(['at once', 'in the middle'])(
+    'that the store refuses %s is a failure: it might matter',
+    async (when) => {
+      const store = new MemoryStore();
+      const key = await writeNote(store, NOTE, call);
+      const refused = new StoreError('access denied', { transient: false });
+      store.get = async () => {
+        if (when === 'at once') throw refused;
+        const body = (async function* () {
+          yield Buffer.from('{');
+          throw refused;
+        })();
+        return { key, size: 9, modified: new Date(0), body };
+      };
+      await expect(findNotes(store, call)).rejects.toBe(refused);
+    },
+  );
 });
