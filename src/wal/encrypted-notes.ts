@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
+import { syncFolders } from '../store/file-folders.ts';
 import type { FoundObject } from '../store/store.ts';
 import { noteText } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
@@ -18,7 +19,7 @@ const ATTEMPT_DIGITS = 16;
 const ATTEMPT = /\.[0-9a-f]{16}$/;
 
 /**
- * Passes the object through; its checksum is noted before its last chunk goes on, so before a store can have it all.
+ * Passes the object through; its checksum is noted, durably, before its last chunk goes on, so before a store can have it all.
  * Where it cannot be noted, as on a full disk, which only archiving makes room on, archiving goes on.
  */
 export async function* noteEncrypted(
@@ -34,7 +35,7 @@ export async function* noteEncrypted(
     held = chunk;
   }
   try {
-    addNote(file, archive, hash.digest('hex'));
+    await addNote(file, archive, hash.digest('hex'));
   } catch (error) {
     log.warning('the checksum of an encrypted object could not be noted', {
       detail: String(error),
@@ -57,7 +58,7 @@ export async function isOwnObject(
   return known.includes(hash.digest('hex'));
 }
 
-function addNote(file: WalFile, archive: string, checksum: string): void {
+async function addNote(file: WalFile, archive: string, checksum: string): Promise<void> {
   const walDirectory = dirname(file.path);
   // Elsewhere nobody would ever remove it.
   if (!existsSync(join(walDirectory, 'archive_status'))) return;
@@ -74,6 +75,7 @@ function addNote(file: WalFile, archive: string, checksum: string): void {
   }
   const path = join(folder, `${file.name}.${checksum.slice(0, ATTEMPT_DIGITS)}`);
   writeFileSync(path, `${noteText(file, archive)}${checksum}\n`, { mode: 0o600, flush: true });
+  await syncFolders(resolve(folder));
 }
 
 /** All but those that were written last. */

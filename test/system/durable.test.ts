@@ -16,6 +16,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createFileStore } from '../../src/store/file.ts';
 import { serverAccount } from '../harness/account.ts';
 import { leastMembers, storeBackup } from '../harness/backup.ts';
+import { createKeyring, GOLDEN_KEY, hasGpg } from '../harness/gpg.ts';
 import { runProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
@@ -43,9 +44,10 @@ beforeEach(() => {
 interface Run {
   readonly clockAhead?: number;
   readonly uid?: number;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
-async function run(args: readonly string[], { clockAhead = 0, uid }: Run = {}) {
+async function run(args: readonly string[], { clockAhead = 0, uid, environment }: Run = {}) {
   const journal = join(scratch, 'journal');
   rmSync(journal, { force: true });
   const result = await runProgram(args, {
@@ -56,6 +58,7 @@ async function run(args: readonly string[], { clockAhead = 0, uid }: Run = {}) {
       NODE_OPTIONS: `--require ${JOURNAL}`,
       FS_JOURNAL: journal,
       FS_CLOCK_AHEAD: String(clockAhead),
+      ...environment,
     },
   });
   const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n').filter(Boolean) : [];
@@ -83,6 +86,34 @@ describe('wal-push to a file store', () => {
       `sync ${walFolder}`,
     ]);
   });
+
+  it.runIf(hasGpg())(
+    'syncs the note that tells an encrypted object before the object gets its name',
+    async () => {
+      const pgWal = join(scratch, 'pg_wal');
+      mkdirSync(join(pgWal, 'archive_status'), { recursive: true });
+      writeFileSync(join(pgWal, NAME), segmentBytes(NAME, MB, 1));
+      writeFileSync(join(pgWal, 'archive_status', `${NAME}.ready`), '');
+      mkdirSync(walFolder, { recursive: true });
+      const keyring = createKeyring('public');
+      try {
+        const environment = { GNUPGHOME: keyring.home, WALE_GPG_KEY_ID: GOLDEN_KEY };
+        const { status, stderr, lines } = await run(['wal-push', join('pg_wal', NAME)], { environment });
+        expect(status, stderr).toBe(0);
+        const before = lines.slice(0, lines.indexOf(`name ${object()}`));
+        expect(before).toEqual(
+          expect.arrayContaining([
+            expect.stringMatching(`^sync ${pgWal}/\\.wal-e/encrypted/${NAME}\\.[0-9a-f]{16}$`),
+            `sync ${pgWal}/.wal-e/encrypted`,
+            `sync ${pgWal}/.wal-e`,
+            `sync ${pgWal}`,
+          ]),
+        );
+      } finally {
+        keyring.dispose();
+      }
+    },
+  );
 
   it('syncs the entries of the folders that it makes', async () => {
     const { status, lines } = await push({ clockAhead: LATER_MS });

@@ -136,9 +136,10 @@ describe('HTTPS_PROXY', () => {
   });
 
   it('is given no longer than that to open a tunnel, and what goes through it all the time it needs', async () => {
-    const opened = open(environment(), { timeouts: { connectMs: 1000, idleMs: 10_000 } });
+    const connectMs = 3000;
+    const opened = open(environment(), { timeouts: { connectMs, idleMs: 60_000 } });
     await roundTrip(opened);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, connectMs + 100));
     expect((await contents(await opened.get(key, call))).toString()).toBe('safe');
     expect(proxy.asked).toHaveLength(1);
   });
