@@ -156,9 +156,13 @@ export class Spool {
   becomeChild(): boolean {
     if (this.hasLiveChild()) return false;
     const own = join(this.folder, `child.${process.pid}`);
-    writeFileSync(own, String(process.pid), { mode: 0o600 });
     try {
-      rmSync(this.#child, { force: true });
+      // Out of the way, and looked at again: another one may have become the child since.
+      if (move(this.#child, own) && isLiveChild(own)) {
+        linkSync(own, this.#child);
+        return false;
+      }
+      writeFileSync(own, String(process.pid), { mode: 0o600 });
       linkSync(own, this.#child);
       return true;
     } catch (error) {
@@ -170,9 +174,7 @@ export class Spool {
   }
 
   hasLiveChild(): boolean {
-    const stat = statSync(this.#child, { throwIfNoEntry: false });
-    if (stat === undefined || distance(stat.mtimeMs) > CHILD_SILENCE_MS) return false;
-    return isAlive(textOf(this.#child));
+    return isLiveChild(this.#child);
   }
 
   /** The child gets on. False when it is no longer the one: it was silent for too long. */
@@ -209,6 +211,23 @@ export class Spool {
 
   #running(name: string): string {
     return join(this.folder, 'running', name);
+  }
+}
+
+function isLiveChild(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || distance(stat.mtimeMs) > CHILD_SILENCE_MS) return false;
+  return isAlive(textOf(path));
+}
+
+/** False when there is nothing to move. */
+function move(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 

@@ -447,6 +447,36 @@ describe('prefetch', () => {
     expect(spooled()).toEqual([]);
   });
 
+  it.each([
+    ['no one was', undefined],
+    ['a dead one was', '999999999'],
+  ])('leaves the work to one that has become the child a moment ago, where %s', async (_, dead) => {
+    await putSegments(names.slice(0, 3));
+    const child = join(pgWal, '.wal-e/prefetch/child');
+    const other = String(process.ppid);
+    class SlowSpool extends Spool {
+      override hasLiveChild(): boolean {
+        const isLive = super.hasLiveChild();
+        writeFileSync(child, other);
+        return isLive;
+      }
+    }
+    const spool = new SlowSpool(pgWal, store.url);
+    spool.make();
+    if (dead !== undefined) writeFileSync(child, dead);
+    expect(spool.becomeChild()).toBe(false);
+    expect(readFileSync(child, 'utf8')).toBe(other);
+    expect(readdirSync(join(child, '..')).filter((name) => name.startsWith('child.'))).toEqual([]);
+  });
+
+  it('takes the place of a dead one', async () => {
+    const spool = new Spool(pgWal, store.url);
+    spool.make();
+    writeFileSync(join(pgWal, '.wal-e/prefetch/child'), '999999999');
+    expect(spool.becomeChild()).toBe(true);
+    expect(spool.hasLiveChild()).toBe(true);
+  });
+
   it('goes on behind the segment that was asked for last', async () => {
     await putSegments(names);
     const spool = new Spool(pgWal, store.url);

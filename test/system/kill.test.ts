@@ -108,15 +108,19 @@ describe(`wal-push, killed at random (seed ${SEED})`, () => {
     clusters.push(primary);
     await primary.start({ environment: LOG_TO_SERVER });
     const killer = new AbortController();
-    const killing = killPushes(primary, random, killer.signal);
+    let kills = 0;
+    const killing = killPushes(primary, random, killer.signal, () => {
+      kills += 1;
+    });
     const names = [];
-    for (let round = 0; round < 6; round += 1) {
+    // On a slow machine a process may be over before it is seen.
+    for (let round = 0; round < 6 || (kills < 3 && round < 60); round += 1) {
       await load(primary, round, 2);
       names.push(await switchSegment(primary));
       await delay(400);
     }
     killer.abort();
-    const kills = await killing;
+    await killing;
     const status = join(primary.walDirectory, 'archive_status');
     const waiting = () => readdirSync(status).filter((entry) => entry.endsWith('.ready')).length;
     // A new segment wakes an archiver that has given up for a minute.
@@ -142,21 +146,24 @@ async function everyOneIsWhole(
   }
 }
 
-/** Kills pushes of this server until it is told to stop; returns how many. */
-async function killPushes(cluster: Cluster, random: () => number, signal: AbortSignal): Promise<number> {
-  let kills = 0;
+/** Kills pushes of this server until it is told to stop. */
+async function killPushes(
+  cluster: Cluster,
+  random: () => number,
+  signal: AbortSignal,
+  killed: () => void,
+): Promise<void> {
   while (!signal.aborted) {
     const pid = pushOf(cluster);
     await delay(pid === undefined ? 5 : random() * CALL_MS);
     if (pid === undefined || random() < 0.3) continue;
     try {
       process.kill(pid, 'SIGKILL');
-      kills += 1;
+      killed();
     } catch {
       // It ended before us.
     }
   }
-  return kills;
 }
 
 function pushOf(cluster: Cluster): number | undefined {

@@ -100,7 +100,7 @@ describe('wal-fetch of a segment', () => {
       await poll('the next segment', () => spooled().includes(NAMES[at] ?? ''));
       expect((await fetch(NAMES[at] ?? '', '-p', '4')).status).toBe(0);
     }
-    await poll('the spool to be full again', () => spooled().length === 4 && resting());
+    // A process that fetches ahead may start, be at work, or end; it is filled only when half of it is used up.
     await fetch(NAMES[20] ?? '', '-p', '4');
     await poll('the spool to hold what follows', () => spooled().length === 4 && resting());
     expect(spooled()).toEqual(NAMES.slice(21, 25));
