@@ -4,6 +4,7 @@
  * yet; with the size they become ranges of segment indexes: byte position divided by segment size.
  */
 import { DataError } from '../errors.ts';
+import { hex8 } from '../postgres/segment.ts';
 
 /** Inclusive segment indexes. */
 export interface IndexRange {
@@ -23,10 +24,6 @@ const LOG_BYTES = 2 ** 32;
 export function segmentIndex(name: string, segmentBytes: number): number {
   const log = Number.parseInt(name.slice(8, 16), 16);
   return log * (LOG_BYTES / segmentBytes) + Number.parseInt(name.slice(16, 24), 16);
-}
-
-function hex8(number: number): string {
-  return number.toString(16).toUpperCase().padStart(8, '0');
 }
 
 export function indexOfLsn(lsn: bigint, segmentBytes: number): number {

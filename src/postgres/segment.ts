@@ -47,7 +47,7 @@ export function segmentTimeline(name: string): number {
 export function segmentName(timeline: number, lsn: bigint, segmentBytes: number): string {
   const log = lsn / LOG_BYTES;
   const inLog = (lsn % LOG_BYTES) / BigInt(segmentBytes);
-  return hex8(BigInt(timeline)) + hex8(log) + hex8(inLog);
+  return hex8(timeline) + hex8(log) + hex8(inLog);
 }
 
 /** The `count` names that follow `name` on its timeline. */
@@ -74,6 +74,7 @@ export function parseLsn(text: string): bigint | undefined {
   return match === null ? undefined : (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
 }
 
-function hex8(value: bigint): string {
+/** As the parts of a segment's name are written. */
+export function hex8(value: number | bigint): string {
   return value.toString(16).toUpperCase().padStart(8, '0');
 }

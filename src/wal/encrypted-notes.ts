@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
 import { syncFolders } from '../store/file-folders.ts';
 import type { FoundObject } from '../store/store.ts';
+import { notesFolder, notesIn } from './notes-folder.ts';
 import { noteText } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
 
@@ -60,8 +61,7 @@ export async function isOwnObject(
 
 async function addNote(file: WalFile, archive: string, checksum: string): Promise<void> {
   const walDirectory = dirname(file.path);
-  // Elsewhere nobody would ever remove it.
-  if (!existsSync(join(walDirectory, 'archive_status'))) return;
+  if (notesFolder(walDirectory) === undefined) return;
   const folder = folderOf(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const names = readdirSync(folder);
@@ -93,7 +93,7 @@ function oldestOf(folder: string, names: readonly string[]): string[] {
 function checksums(file: WalFile, archive: string): string[] {
   const folder = folderOf(file);
   const head = noteText(file, archive);
-  return entries(folder)
+  return notesIn(folder)
     .filter((name) => name.replace(ATTEMPT, '') === file.name)
     .map((name) => textOf(join(folder, name)))
     .flatMap((text) => (text.startsWith(head) ? text.slice(head.length).split('\n').filter(Boolean) : []));
@@ -101,14 +101,6 @@ function checksums(file: WalFile, archive: string): string[] {
 
 function folderOf(file: WalFile): string {
   return join(dirname(file.path), '.wal-e', 'encrypted');
-}
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }
 
 /** A note that cannot be read is none. */

@@ -1,8 +1,17 @@
 /** Where notes that outlive a call are kept: beside the WAL, and so with the server's own user and rights. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** undefined for a folder that is no server's: nobody would ever look at the notes again, or remove them. */
 export function notesFolder(walDirectory: string): string | undefined {
   return existsSync(join(walDirectory, 'archive_status')) ? join(walDirectory, '.wal-e') : undefined;
+}
+
+/** Names of the notes in a folder; none in one that cannot be read. */
+export function notesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }

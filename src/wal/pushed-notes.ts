@@ -2,8 +2,9 @@
  * Our own notes of segments that were archived before PostgreSQL asked for them, in `pg_wal/.wal-e/pushed/`. A note
  * holds for one file in one archive: it repeats the file's size, modification time and inode, and the storage prefix.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { notesIn } from './notes-folder.ts';
 import type { WalFile } from './wal-file.ts';
 
 const FOLDER = join('.wal-e', 'pushed');
@@ -27,7 +28,7 @@ export function writeNote(file: WalFile, archive: string): void {
 export function sweepNotes(walDirectory: string, ready: readonly string[]): void {
   const folder = join(walDirectory, FOLDER);
   const wanted = new Set(ready);
-  for (const name of entries(folder)) if (!wanted.has(name)) remove(join(folder, name));
+  for (const name of notesIn(folder)) if (!wanted.has(name)) remove(join(folder, name));
 }
 
 function notePath(file: WalFile): string {
@@ -44,12 +45,4 @@ function remove(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {}
-}
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

@@ -402,6 +402,15 @@ describe('prefetch', () => {
     return prefetch({ baseDirectory: pgWal, segment, count, segmentBytes }, context);
   };
 
+  /** The store, where something happens when the segment is asked for. */
+  const whenAsked = (name: string, happen: () => void): Store => ({
+    ...store,
+    get: (key, options) => {
+      if (key === walKey(name)) happen();
+      return store.get(key, options);
+    },
+  });
+
   it('fills the spool, across the end of a log file, for segments of every size', async () => {
     for (const size of [1, 16, 64]) {
       const first = size === 64 ? '00000001000000000000003E' : '0000000100000000000000FE';
@@ -489,16 +498,10 @@ describe('prefetch', () => {
   it('turns to what follows where recovery has gone, when its segment is taken away', async () => {
     await putSegments(names);
     const spool = new Spool(pgWal, store.url);
-    const jumping: Store = {
-      ...store,
-      get: (key, options) => {
-        if (key === walKey(FIRST)) {
-          spool.setPosition(names[6] ?? '');
-          spool.keepOnly(names.slice(7, 11));
-        }
-        return store.get(key, options);
-      },
-    };
+    const jumping = whenAsked(FIRST, () => {
+      spool.setPosition(names[6] ?? '');
+      spool.keepOnly(names.slice(7, 11));
+    });
     expect(await ahead(FIRST, 4, jumping)).toBe(0);
     expect(spooled()).toEqual(names.slice(7, 11));
     expect(running()).toEqual([]);
@@ -507,13 +510,7 @@ describe('prefetch', () => {
   it('spools nothing that is no longer wanted when it is whole', async () => {
     await putSegments(names);
     const spool = new Spool(pgWal, store.url);
-    const jumping: Store = {
-      ...store,
-      get: (key, options) => {
-        if (key === walKey(FIRST)) spool.setPosition(names[6] ?? '');
-        return store.get(key, options);
-      },
-    };
+    const jumping = whenAsked(FIRST, () => spool.setPosition(names[6] ?? ''));
     expect(await ahead(FIRST, 4, jumping)).toBe(0);
     expect(spooled()).toEqual(names.slice(7, 11));
   });

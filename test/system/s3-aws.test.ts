@@ -62,6 +62,18 @@ async function* streamed(bytes = LARGE): AsyncGenerator<Uint8Array> {
 const isPart = (target: string) => /[?&]partNumber=2\b/.test(target);
 const isComplete = (method: string, target: string) => method === 'POST' && /[?&]uploadId=/.test(target);
 
+/** When an upload is completed, its first part is another: as long as the right one, and of the right ETag. */
+function putTogetherWrongly(): void {
+  aws.server.intercept = ({ method, query }) => {
+    const upload = aws.server.bucket.uploads.get(query.get('uploadId') ?? '');
+    const part = upload?.parts.get(1);
+    if (method === 'POST' && part !== undefined) {
+      upload?.parts.set(1, { ...part, body: [Buffer.alloc(part.size, 7)] });
+    }
+    return undefined;
+  };
+}
+
 describe('an upload in parts', () => {
   it('begins with the kind of checksum, ends with size and checksum of the whole, under the condition', async () => {
     const seen: Received[] = [];
@@ -91,15 +103,7 @@ describe('an upload in parts', () => {
   });
 
   it('that AWS puts together wrongly is refused, at once, and leaves nothing', async () => {
-    aws.server.intercept = ({ method, query }) => {
-      const upload = aws.server.bucket.uploads.get(query.get('uploadId') ?? '');
-      const part = upload?.parts.get(1);
-      // As long as the right one, and of the right ETag.
-      if (method === 'POST' && part !== undefined) {
-        upload?.parts.set(1, { ...part, body: [Buffer.alloc(part.size, 7)] });
-      }
-      return undefined;
-    };
+    putTogetherWrongly();
     aws.server.forgetLog();
     await expect(store.put(KEY, streamed(), replace)).rejects.toMatchObject({
       message: 'the store refuses the request',
@@ -264,14 +268,7 @@ describe('the program', () => {
 
   it('fails when AWS puts an upload together wrongly: no backup, nothing left', async () => {
     for (const key of aws.server.bucket.keys()) aws.server.bucket.delete(key);
-    aws.server.intercept = ({ method, query }) => {
-      const upload = aws.server.bucket.uploads.get(query.get('uploadId') ?? '');
-      const part = upload?.parts.get(1);
-      if (method === 'POST' && part !== undefined) {
-        upload?.parts.set(1, { ...part, body: [Buffer.alloc(part.size, 7)] });
-      }
-      return undefined;
-    };
+    putTogetherWrongly();
     const { status, stderr } = await run('backup-push', '--while-offline', cluster.dataDirectory);
     expect(status).toBe(1);
     expect(stderr).toContain('BadDigest');
