@@ -285,6 +285,13 @@ describe('a command that is stopped in the middle of a request', () => {
     expect(server.bucket.keys()).toEqual([]);
     expect(readdirSync(folder).sort()).toEqual([SEGMENT, 'archive_status']);
   });
+
+  it.each(['backup-list', 'wal-verify', 'delete retain 3'])(
+    '%s: an interruption is no answer of the store',
+    async (words) => {
+      expect(await stopped('SIGTERM', words.split(' '))).toBe(143);
+    },
+  );
 });
 
 describe('a store that is poor', () => {

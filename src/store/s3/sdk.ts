@@ -51,11 +51,16 @@ export function createSdkClient(client: S3Client, bucket: string, signal?: Abort
   sdk.middlewareStack.add(
     (next) => (args) =>
       next(args).catch((error: unknown) => {
-        throw error instanceof Error && !answers.has(error) ? notUnderstood(error) : error;
+        throw error instanceof Error && !answers.has(error) && !isAbort(error) ? notUnderstood(error) : error;
       }),
     { step: 'initialize', priority: 'high' },
   );
   return sdk;
+}
+
+/** The SDK does not wait for `handle` when the signal aborts; why it did, the signal says. */
+function isAbort({ name }: Error): boolean {
+  return name === 'AbortError';
 }
 
 function notUnderstood(error: Error): S3Error {

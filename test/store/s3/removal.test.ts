@@ -30,6 +30,17 @@ function refuseMany(refusal: Answer, single: (request: Received) => Answer): voi
 const removals = () => server.log.filter((line) => line.startsWith('DELETE'));
 const path = (key: Key) => expect.stringContaining(key);
 
+it('a request that is stopped is no answer that makes no sense', async () => {
+  const controller = new AbortController();
+  server.intercept = () => {
+    controller.abort(new Error('stopped'));
+    return undefined;
+  };
+  await expect(store.remove(keys, { signal: controller.signal })).rejects.toMatchObject({
+    name: 'AbortError',
+  });
+});
+
 it.each([
   [403, 'AccessDenied'],
   [405, 'MethodNotAllowed'],
