@@ -9,12 +9,26 @@ import { SettingError } from '../errors.ts';
 export function readEnvdir(directory: string): ReadonlyMap<string, string | undefined> {
   try {
     const names = readdirSync(directory).filter((name) => !name.startsWith('.'));
-    return new Map(names.map((name) => [checked(name), parseEnvFile(readFileSync(`${directory}/${name}`))]));
+    return new Map(names.map((name) => [checked(name), parseEnvFile(readEnvFile(`${directory}/${name}`))]));
   } catch (error) {
     if (error instanceof SettingError) throw error;
     throw new SettingError('could not read the envdir', {
       detail: error instanceof Error ? error.message : String(error),
       hint: 'Give --envdir a folder whose files this user can read.',
+      cause: error,
+    });
+  }
+}
+
+function readEnvFile(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    // Of a folder Node tells only that it is one, not which.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EISDIR')) throw error;
+    throw new SettingError('could not read the envdir', {
+      detail: `"${path}" is a folder.`,
+      hint: 'Each file of an envdir is a variable. A folder may be there if its name begins with a dot.',
       cause: error,
     });
   }

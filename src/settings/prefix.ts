@@ -20,6 +20,7 @@ export interface S3Prefix {
 export type StoragePrefix = FilePrefix | S3Prefix;
 
 const SCHEMES = ['s3', 'wabs', 'swift', 'gs', 'file'];
+const CONTROL = /\p{Cc}/u;
 const URL_PARTS = /^([^:/?#]*):\/\/[^/]*(\/.*)?$/s;
 
 /** Throws SettingError when there is none, or when it is not one that can be used. */
@@ -53,6 +54,7 @@ function parsePrefix(text: string): StoragePrefix {
   if (!SCHEMES.includes(scheme)) throw badScheme(scheme);
   if (scheme !== 'file' && scheme !== 's3') throw notSupported(scheme);
   if (/[?#]/.test(text)) throw badCharacter(text);
+  if (CONTROL.test(text)) throw controlCharacter(text);
   if (scheme === 'file') return { scheme, path: filePath(path) };
   return { scheme, url: text };
 }
@@ -81,6 +83,14 @@ function notSupported(scheme: string): SettingError {
   return new SettingError(`the ${scheme} store is not supported`, {
     detail: `The storage prefix names ${names[scheme]}; this program stores in S3, in stores that speak S3, and in files.`,
     hint: 'Use an s3:// prefix with WALE_S3_ENDPOINT (Google Cloud Storage and Swift speak S3 as well), or a file:// prefix.',
+  });
+}
+
+/** Such as the \r of a file that was written on Windows: the archive would begin anew, under a name that looks the same. */
+function controlCharacter(text: string): SettingError {
+  return new SettingError('storage prefix has a control character in it', {
+    detail: `The prefix is ${JSON.stringify(text)}.`,
+    hint: 'A file of an envdir must end its line with a line feed alone; editors on Windows put a carriage return (\\r) before it.',
   });
 }
 

@@ -1,4 +1,4 @@
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseEnvFile, readEnvdir } from '../../src/settings/envdir.ts';
@@ -46,6 +46,14 @@ describe('an envdir', () => {
 
   it('that is not there is a setting that is wrong', () => {
     expect(() => readEnvdir(join(directory, 'absent'))).toThrow('could not read the envdir');
+  });
+
+  it('with a folder in it is refused by the name of that', () => {
+    const folder = join(directory, 'backup');
+    mkdirSync(folder);
+    expect(() => readEnvdir(directory)).toThrow(
+      expect.objectContaining({ message: 'could not read the envdir', detail: `"${folder}" is a folder.` }),
+    );
   });
 
   it('with a name that no variable can have is refused', () => {
