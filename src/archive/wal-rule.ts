@@ -9,6 +9,8 @@ import { indexOfLsn } from './wal-inventory.ts';
 
 /** Something whose WAL must stay: a kept backup, one that is being made, one of another tool. */
 export interface Pin extends Place {
+  /** undefined where the archive does not state it. */
+  readonly system: string | undefined;
   /** Its WAL cannot have been archived before this time; undefined when nothing is known. */
   readonly notBefore: Date | undefined;
 }
@@ -18,6 +20,8 @@ export interface WalLimits {
   readonly below: number | undefined;
   /** Several systems have used this prefix: a number alone does not tell whose a segment is. */
   readonly severalSystems: boolean;
+  /** Dates do not tell either. */
+  readonly datesAreDoubtful?: boolean;
   /** A segment archived after this time may come from a server that runs on a timeline no kept backup leads to. */
   readonly liveSince: Date;
   /** What was archived after this is not behind anything, whatever its number. */
@@ -30,9 +34,16 @@ export interface WalLimits {
  */
 export type WalVerdict = 'needed' | 'behind' | 'replaced' | 'beside';
 
+interface Need {
+  readonly index: number;
+  /** The least of this pin and those before it, ms. */
+  readonly notBefore: number;
+  readonly system: string | undefined;
+}
+
 interface TimelineView {
-  /** Ascending by index; `notBefore`: the least of this pin and those before it, ms. */
-  readonly needs: readonly { readonly index: number; readonly notBefore: number }[];
+  /** Ascending by index. */
+  readonly needs: readonly Need[];
   /** Everything with a smaller index lies behind some pin in its own history. */
   readonly behindBelow: number;
 }
@@ -61,7 +72,7 @@ export class WalRule {
     const view = this.#view(timeline);
     const need = lastUpTo(view.needs, index);
     if (need !== undefined) {
-      const isOlder = archived.getTime() < need.notBefore;
+      const isOlder = archived.getTime() < need.notBefore && this.#limits.datesAreDoubtful !== true;
       return this.#limits.severalSystems && isOlder ? 'replaced' : 'needed';
     }
     if (this.#limits.below !== undefined && index >= this.#limits.below) return 'beside';
@@ -70,6 +81,12 @@ export class WalRule {
     return index < this.#lowestPin && this.#pins.length > 0 && archived < this.#limits.liveSince
       ? 'behind'
       : 'beside';
+  }
+
+  /** Systems of the pins that a segment at this place may be needed by. */
+  systemsNeeding({ timeline, index }: Place): ReadonlySet<string | undefined> {
+    const needing = this.#view(timeline).needs.filter((need) => need.index <= index);
+    return new Set(needing.map(({ system }) => system));
   }
 
   /**
@@ -100,7 +117,7 @@ export class WalRule {
     let notBefore = Number.POSITIVE_INFINITY;
     return needing.map((pin) => {
       notBefore = Math.min(notBefore, pin.notBefore?.getTime() ?? Number.NEGATIVE_INFINITY);
-      return { index: pin.index, notBefore };
+      return { index: pin.index, notBefore, system: pin.system };
     });
   }
 

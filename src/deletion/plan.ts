@@ -5,12 +5,13 @@
 import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { earliestSegments } from '../archive/misnamed.ts';
-import { type History, judge, type Policy, placeOf, type Verdict } from '../archive/retention.ts';
+import { type History, judge, type Policy, placeOf, systemOf, type Verdict } from '../archive/retention.ts';
 import { comparableSize, type SegmentSize, segmentSizeOf, sizeSeenIn } from '../archive/segment-size.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import { type Pin, WalRule } from '../archive/wal-rule.ts';
 import { MAX_NUMBER_IN_LOG, segmentTimeline } from '../postgres/segment.ts';
 import type { Call, Leftover, Store } from '../store/store.ts';
+import { type DateDoubt, doubtOfDates } from './date-doubt.ts';
 import type { Findings } from './findings.ts';
 import { startSegments } from './findings.ts';
 import { backupOf, type Incomplete, startsBeingWritten } from './incomplete.ts';
@@ -35,6 +36,8 @@ export interface Plan {
   readonly segmentSize: SegmentSize;
   readonly selection: WalSelection;
   readonly tally: WalTally;
+  /** Why no WAL goes that only its date shows to be another system's; undefined where there is no reason. */
+  readonly doubt: DateDoubt | undefined;
   /** WAL behind what is kept stays all the same if it was archived after this: another server's. */
   readonly spareSince: Date | undefined;
   /** Date of the newest object that the plan knows, as the store tells the time. What is newer is not touched. */
@@ -64,14 +67,18 @@ export async function planDeletion(
     fitting.bytes === size.bytes
       ? { ...plan, segmentSize: fitting }
       : await planWith(store, goal, findings, fitting, options);
-  const spareSince = await newcomerSince(store, fitted, options);
+  const doubt = await doubtOfDates(store, fitted, options);
+  const sure =
+    doubt === undefined ? fitted : await planWith(store, goal, findings, fitting, { ...options, doubt });
+  const spareSince = await newcomerSince(store, sure, options);
   return spareSince === undefined
-    ? fitted
-    : planWith(store, goal, findings, fitting, { ...options, spareSince });
+    ? sure
+    : planWith(store, goal, findings, fitting, { ...options, doubt, spareSince });
 }
 
 interface PlanOptions extends Call {
   readonly now: Date;
+  readonly doubt?: DateDoubt | undefined;
   /** WAL that was archived after this is another server's, of which nothing is known yet. */
   readonly spareSince?: Date;
 }
@@ -110,6 +117,7 @@ async function planAsKnown(
   const rule = new WalRule(pins, history, {
     below: goal.kind === 'everything' || findings.dated.length > 0 ? limitOf(goal, findings, history) : 0,
     severalSystems: findings.systems.length > 1,
+    datesAreDoubtful: options.doubt !== undefined,
     liveSince: findings.youngSince,
     spareSince: options.spareSince,
   });
@@ -133,6 +141,7 @@ async function planAsKnown(
     segmentSize,
     selection,
     tally,
+    doubt: options.doubt,
     spareSince: options.spareSince,
     newestSeen: new Date(dates.reduce((newest, date) => Math.max(newest, date), tally.newest)),
   };
@@ -164,13 +173,17 @@ function pinsOf(
   ];
   return [
     ...kept.flatMap((backup) => pinsOfBackup(backup, history)),
-    ...others.map((segment) => ({ ...placeOf(segment, history), notBefore: undefined })),
+    ...others.map((segment) => ({ ...placeOf(segment, history), system: undefined, notBefore: undefined })),
   ];
 }
 
 function pinsOfBackup(backup: SurveyedBackup, history: History): Pin[] {
   const notBefore = earliestWal(backup);
-  return earliestSegments(backup).map((segment) => ({ ...placeOf(segment, history), notBefore }));
+  return earliestSegments(backup).map((segment) => ({
+    ...placeOf(segment, history),
+    system: systemOf(backup),
+    notBefore,
+  }));
 }
 
 /**

@@ -94,7 +94,7 @@ function keeping(plan: Plan, names: readonly BackupName[]): Plan {
   const pins = survey.backups
     .filter(({ name }) => names.includes(name))
     .flatMap(earliestSegments)
-    .map((segment) => ({ ...placeOf(segment, history), notBefore: undefined }));
+    .map((segment) => ({ ...placeOf(segment, history), system: undefined, notBefore: undefined }));
   const everything = plan.selection.everything === 'no' ? 'no' : 'but-needed';
   return { ...plan, selection: { ...plan.selection, rule: plan.selection.rule.with(pins), everything } };
 }

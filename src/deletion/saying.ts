@@ -54,7 +54,14 @@ function whatIsOdd(key: string): string {
   return pattern === undefined ? 'to be at an unexpected depth' : `not to match the ${pattern} pattern`;
 }
 
-function sayDoubts({ findings, incomplete, goal, spareSince }: Plan, log: Log): void {
+function sayDoubts({ findings, incomplete, goal, doubt, spareSince }: Plan, log: Log): void {
+  if (doubt !== undefined) {
+    const kept = formatCount(doubt.segments, 'WAL segment');
+    log.warning(`keeping ${kept} that only dates show to be another system's`, {
+      detail: doubt.detail,
+      hint: doubt.hint,
+    });
+  }
   if (spareSince !== undefined)
     log.warning('keeping WAL that another server archives under this prefix', {
       detail: `Its numbers lie below what is kept, but it was archived after ${spareSince.toISOString()}.`,

@@ -17,6 +17,8 @@ export interface WalTally {
   readonly after: WalInventory;
   /** Segments that go. */
   readonly removed: WalInventory;
+  /** How many of them: only dates show that they are another system's. */
+  readonly replaced: number;
   readonly remove: Amount;
   readonly keep: Amount;
   /** Part of `keep`: on branches that no kept backup leads to. */
@@ -45,6 +47,7 @@ export async function tallyWal(
     before: new WalInventory(),
     after: new WalInventory(),
     removed: new WalInventory(),
+    replaced: 0,
     remove: { objects: 0, bytes: 0 },
     keep: { objects: 0, bytes: 0 },
     beside: { objects: 0, bytes: 0 },
@@ -65,6 +68,7 @@ export async function tallyWal(
 
 interface Counting extends WalTally {
   readonly foreign: ForeignCount;
+  replaced: number;
   lastRemoved: Key | undefined;
   newestRemoved: ObjectInfo | undefined;
   newest: number;
@@ -79,7 +83,8 @@ export async function learn(store: Store, timeline: number, tree: TimelineTree, 
 
 function count(tally: Counting, fate: WalFate, object: ObjectInfo): void {
   if (fate.kind === 'segment') {
-    if (!fate.replaced) tally.before.add(fate.name);
+    if (fate.replaced) tally.replaced += 1;
+    else tally.before.add(fate.name);
     (fate.remove ? tally.removed : tally.after).add(fate.name);
     const { newestRemoved } = tally;
     if (fate.remove && (newestRemoved === undefined || object.modified > newestRemoved.modified))

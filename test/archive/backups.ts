@@ -26,6 +26,8 @@ export interface BackupSketch {
   /** Given: a backup of ours, else one of the original. */
   readonly system?: string;
   readonly parts?: readonly number[];
+  /** 16 MB unless given; other sizes only for places in the first log that all of them have. */
+  readonly segmentBytes?: number;
   readonly complete?: boolean;
 }
 
@@ -56,16 +58,16 @@ export function backupOf(sketch: BackupSketch): KnownBackup {
 
 function ownFacts(sketch: BackupSketch): OwnFacts | undefined {
   const { timeline = 1, start, stop = start, at = 0, finished = at, parts = [0] } = sketch;
-  const { started = finished - 1000 } = sketch;
+  const { started = finished - 1000, segmentBytes = SEGMENT_BYTES } = sketch;
   if (sketch.system === undefined) return undefined;
   return {
     formatVersion: 1,
     toolVersion: '2.0.0',
     systemIdentifier: sketch.system,
     postgresVersion: 180004,
-    segmentBytes: SEGMENT_BYTES,
-    startLsn: formatLsn(BigInt(start * SEGMENT_BYTES + 40)),
-    stopLsn: formatLsn(BigInt(stop * SEGMENT_BYTES + 256)),
+    segmentBytes,
+    startLsn: formatLsn(BigInt(start * segmentBytes + 40)),
+    stopLsn: formatLsn(BigInt(stop * segmentBytes + 256)),
     timeline,
     startTime: new Date(started).toISOString(),
     finishTime: new Date(finished).toISOString(),

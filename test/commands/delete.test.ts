@@ -83,6 +83,13 @@ class Archive {
       this.store.set(walKey(segmentAt(timeline, index)), new Date(at), { size: 10 });
   }
 
+  /** Of which the header can be read. */
+  segment(index: number, system: string, at: number): void {
+    const name = segmentAt(1, index);
+    const head = segmentHead(name, SEGMENT_BYTES, { systemIdentifier: BigInt(system) });
+    this.store.set(walKey(name), new Date(at), { bytes: lzop(head) });
+  }
+
   history(timeline: number, text: string): void {
     const name = `0000000${timeline}.history`;
     this.store.set(walKey(name), new Date(NOW - 30 * DAY), { bytes: lzop(text) });
@@ -730,9 +737,9 @@ describe('two systems under one prefix', () => {
         at: NOW - (200 - start) * DAY,
         finished: NOW - (200 - start) * DAY,
       });
-    archive.wal(1, 95, 120, NOW - 80 * DAY);
+    for (const index of range(95, 120)) archive.segment(index, '71', NOW - 80 * DAY);
     for (const start of [5, 9]) archive.backup({ start, system: '72', at: NOW - (20 - start) * DAY });
-    archive.wal(1, 2, 12, NOW - 10 * DAY);
+    for (const index of range(2, 12)) archive.segment(index, '72', NOW - 10 * DAY);
     return archive;
   };
 
@@ -747,15 +754,9 @@ describe('two systems under one prefix', () => {
     const sketch = system === undefined ? {} : { system };
     for (const start of [100, 110]) archive.backup({ start, at: NOW - (112 - start) * DAY, ...sketch });
     archive.wal(1, 95, 120, NOW - 13 * DAY);
-    const segment = (index: number, systemIdentifier: string, at: number) => {
-      const head = segmentHead(segmentAt(1, index), SEGMENT_BYTES, {
-        systemIdentifier: BigInt(systemIdentifier),
-      });
-      archive.store.set(walKey(segmentAt(1, index)), new Date(at), { bytes: lzop(head) });
-    };
-    segment(110, '7000000000000000001', NOW - 2 * DAY);
+    archive.segment(110, '7000000000000000001', NOW - 2 * DAY);
     archive.wal(1, 2, 4, NOW - 8 * DAY);
-    for (const index of range(5, 9)) segment(index, other, NOW - HOUR);
+    for (const index of range(5, 9)) archive.segment(index, other, NOW - HOUR);
     archive.store.uploads.push({ key: walKey(segmentAt(1, 10)), started: new Date(NOW), id: 'begun' });
     const { records } = await deleteIn(archive.store, retain(1));
     expect(archive.segments()).toEqual([
@@ -809,8 +810,8 @@ describe('two systems under one prefix', () => {
 
   it('WAL that seems to be archived less than a day before its backup began may be its own', async () => {
     const archive = upgraded();
-    archive.wal(1, 9, 9, NOW - 11 * DAY - 23 * HOUR);
-    archive.wal(1, 10, 10, NOW - 12 * DAY - HOUR);
+    archive.segment(9, '72', NOW - 11 * DAY - 23 * HOUR);
+    archive.segment(10, '71', NOW - 12 * DAY - HOUR);
     await deleteIn(archive.store, retain(1));
     expect(archive.backups()).toEqual([9]);
     expect(archive.segments()).toEqual([9, 11, 12]);

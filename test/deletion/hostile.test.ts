@@ -9,9 +9,10 @@ import { incompleteBackups } from '../../src/deletion/incomplete.ts';
 import { UserError } from '../../src/errors.ts';
 import { formatText } from '../../src/log.ts';
 import { segmentName } from '../../src/postgres/segment.ts';
-import { type BackupSketch, backupOf, segmentAt } from '../archive/backups.ts';
+import { type BackupSketch, backupOf, SEGMENT_BYTES, segmentAt } from '../archive/backups.ts';
 import { testContext } from '../harness/context.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import { segmentHead } from '../harness/segment.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const DAY = 86_400_000;
@@ -32,6 +33,11 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
+
+function lzop(plain: Uint8Array): Buffer {
+  const encoder = new LzopEncoder({ mode: 0, mtimeSeconds: 0 });
+  return Buffer.concat([encoder.header(), encoder.block(plain), encoder.end()]);
+}
 
 class Archive {
   readonly store = new MemoryStore();
@@ -62,8 +68,7 @@ class Archive {
   }
 
   history(timeline: number, text: string): void {
-    const encoder = new LzopEncoder({ mode: 0, mtimeSeconds: 0 });
-    const bytes = Buffer.concat([encoder.header(), encoder.block(Buffer.from(text)), encoder.end()]);
+    const bytes = lzop(Buffer.from(text));
     this.object(walKey(`${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`), { bytes });
   }
 
@@ -241,7 +246,10 @@ describe('segment sizes', () => {
     archive.store.objects.clear();
     archive.backup({ start: 205, at: NOW - 50 * DAY, system: '7' });
     archive.backup({ start: 250, at: NOW - 40 * DAY, system: '7' });
-    archive.wal(1, 200, 300);
+    for (let index = 200; index <= 300; index += 1) {
+      const head = segmentHead(segmentAt(1, index), SEGMENT_BYTES, { systemIdentifier: 7n });
+      archive.object(walKey(segmentAt(1, index)), { bytes: lzop(head) });
+    }
     archive.backup(
       { start: 2, at: NOW - 10 * DAY, system: '8' },
       field('segmentBytes', String(64 * 1024 * 1024)),

@@ -1,4 +1,4 @@
-/** The dates of the objects of a modelled archive: as they were stored, or as a copy of the archive left them. */
+/** The dates of the objects of a modelled archive: as they were stored, or as a copy of the archive or a clock left them. */
 import type { MemoryStore } from '../harness/memory-store.ts';
 import { DAY, type Dating, type Model } from './model-facts.ts';
 
@@ -6,8 +6,6 @@ interface Life {
   /** ms: when the archive began, when its last object was stored. */
   readonly first: number;
   readonly last: number;
-  /** Keys that the copy did not make older than they are. */
-  readonly notOlder: (key: string) => boolean;
 }
 
 /** Gives the objects of `store` other dates. */
@@ -15,18 +13,20 @@ export function copyDates(
   store: MemoryStore,
   dating: Dating,
   random: () => number,
-  { first, last, notOlder }: Life,
+  { first, last }: Life,
 ): void {
   if (dating === 'stored') return;
   const begin = first - 10 * DAY;
   const common = random() < 0.7 ? last : begin;
-  for (const [key, stored] of store.objects) {
-    const own = stored.modified.getTime();
-    const earliest = dating === 'newer' || notOlder(key) ? own : begin;
-    const date =
-      dating === 'equal' ? Math.max(common, notOlder(key) ? own : common) : between(random, earliest, last);
-    store.objects.set(key, { ...stored, modified: new Date(date) });
-  }
+  const reset = between(random, first, last);
+  const restored = between(random, reset, last);
+  const dateOf = (own: number) => {
+    if (dating === 'equal') return common;
+    if (dating === 'reset') return own < reset || own > restored ? own : begin + (own - reset);
+    return between(random, dating === 'newer' ? own : begin, last);
+  };
+  for (const [key, stored] of store.objects)
+    store.objects.set(key, { ...stored, modified: new Date(dateOf(stored.modified.getTime())) });
 }
 
 function between(random: () => number, from: number, to: number): number {

@@ -3,6 +3,7 @@ import type { BackupName } from '../../src/archive/layout.ts';
 import type { OwnFacts } from '../../src/archive/sentinel.ts';
 import { LzopEncoder } from '../../src/codec/encoder.ts';
 import { formatLsn } from '../../src/postgres/segment.ts';
+import { SEGMENT_HEAD_BYTES } from '../../src/postgres/wal-page.ts';
 import type { MemoryStore } from '../harness/memory-store.ts';
 import { segmentHead } from '../harness/segment.ts';
 import type { Scale } from './model-scale.ts';
@@ -11,9 +12,9 @@ export const DAY = 24 * 3_600_000;
 
 /**
  * `stored`: objects have the dates of when they were stored. `equal`: all the same. `newer`: each anything since.
- * `any`: nothing follows from them.
+ * `any`: nothing follows from them. `reset`: the store's clock was set back for a while.
  */
-export type Dating = 'stored' | 'equal' | 'newer' | 'any';
+export type Dating = 'stored' | 'equal' | 'newer' | 'any' | 'reset';
 
 export interface ModelTimeline {
   readonly system: string;
@@ -125,8 +126,9 @@ export function labelText(finished: number | undefined): string {
 }
 
 /** What is archived as a segment of this system: the beginning of one. */
-export function walContent(system: string, scale: Scale): Uint8Array {
-  return lzop(segmentHead(scale.name(1, 1), scale.bytes, { systemIdentifier: BigInt(system) }));
+export function walContent(system: string, name: string, segmentBytes: number): Uint8Array {
+  const head = segmentHead(name, segmentBytes, { systemIdentifier: BigInt(system) });
+  return lzop(head.subarray(0, SEGMENT_HEAD_BYTES));
 }
 
 export const NO_SPEC = { expandedSizeBytes: 1, spec: undefined } as const;

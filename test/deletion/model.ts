@@ -42,7 +42,7 @@ const HOUR = 3_600_000;
 const BEGIN = Date.parse('2026-01-01T00:00:00Z');
 
 const LIVES = ['own', 'original', 'moved'] as const;
-const COPIES: readonly Dating[] = ['equal', 'newer', 'any'];
+const COPIES: readonly Dating[] = ['equal', 'newer', 'any', 'reset'];
 const MB = 1024 * 1024;
 
 export function makeModel(random: Random): Model {
@@ -68,7 +68,6 @@ class Builder {
   readonly #isSealed: boolean;
   readonly #hasLabels: boolean;
   #scale: Scale;
-  #content: Uint8Array = new Uint8Array(9);
   #clock = BEGIN;
   /** The server is stopped for some of its backups. */
   #stops = false;
@@ -81,8 +80,8 @@ class Builder {
     this.#several = sizes.length > 1;
     this.#archiveBytes = Math.min(...sizes);
     this.#scale = new Scale(this.#archiveBytes, this.#archiveBytes);
-    // Segments of another size can only be told from what can be read.
-    this.#isSealed = !this.#several && this.#archiveBytes === 16 * MB && chance(random, 0.15);
+    // Segments of another size can only be told from what can be read, or from sentinels.
+    this.#isSealed = (this.#several || this.#archiveBytes === 16 * MB) && chance(random, 0.15);
     this.#hasLabels = !this.#isSealed && chance(random, 0.5);
   }
 
@@ -90,7 +89,6 @@ class Builder {
   system(system: string, segmentBytes: number): void {
     const random = this.#random;
     this.#scale = new Scale(segmentBytes, this.#archiveBytes);
-    if (!this.#isSealed) this.#content = walContent(system, this.#scale);
     const perLog = segmentsInLog(segmentBytes);
     const life = this.#several ? 'own' : pick(random, LIVES);
     // After a pg_upgrade the numbers start again, and come to where they were.
@@ -181,10 +179,15 @@ class Builder {
     this.#clock += HOUR;
     if (chance(random, 0.05)) this.#clock += 2 * DAY;
     const key = walKey(this.#scale.name(timeline.number, index));
-    if (!chance(random, 0.02)) this.#archive(key, timeline, index, this.#content);
+    if (!chance(random, 0.02)) this.#archive(key, timeline, index, this.#content(timeline, index));
     if (chance(random, 0.12)) this.#backup(timeline, index, kind);
     if (chance(random, 0.01)) this.#strangers(timeline, index);
     if (chance(random, 0.02)) this.#upload(key);
+  }
+
+  #content({ system, number }: ModelTimeline, index: number): Uint8Array {
+    if (this.#isSealed) return new Uint8Array(9);
+    return walContent(system, this.#scale.name(number, index), this.#scale.bytes);
   }
 
   #archive(key: string, { system, number }: ModelTimeline, index: number, bytes: Uint8Array): void {
@@ -288,9 +291,7 @@ class Builder {
   finish(dating: Dating): Model {
     const random = this.#random;
     const now = this.#clock + (chance(random, 0.5) ? HOUR : int(random, 1, 20) * DAY);
-    // Only dates tell two systems' segments apart that have names in common: a copy makes none older than it is.
-    const notOlder = (key: string) => this.#several && this.#wal.has(key);
-    copyDates(this.#store, dating, random, { first: BEGIN, last: this.#clock, notOlder });
+    copyDates(this.#store, dating, random, { first: BEGIN, last: this.#clock });
     return withDates({
       ...{ store: this.#store, now, dating, segmentBytes: this.#archiveBytes, isSealed: this.#isSealed },
       isOneSize: new Set(this.#timelines.map(({ segmentBytes }) => segmentBytes)).size === 1,

@@ -9,7 +9,7 @@ export type ModelGoal =
   | { readonly verb: 'before'; readonly segment: ModelWal }
   | { readonly verb: 'everything' };
 
-interface ModelPin {
+export interface ModelPin {
   readonly system: string | undefined;
   readonly timeline: number;
   readonly start: number;
@@ -155,12 +155,14 @@ export function isNeeded(model: Model, wal: ModelWal, held: readonly ModelPin[])
  * Another system's history file stands under the name, so that PostgreSQL finds no way to this timeline; and nothing
  * tells delete that two systems were here, which would make it keep the way nevertheless.
  */
-function isReplacedHistory(model: Model, { system, number }: ModelTimeline): boolean {
+function isReplacedHistory(model: Model, timeline: ModelTimeline): boolean {
   const stated = new Set(complete(model).map((backup) => backup.system));
-  return (
-    stated.size < 2 &&
-    model.timelines.some((other) => other.number === number && other.system > system && other.hasHistory)
-  );
+  return stated.size < 2 && isOverwritten(model, timeline);
+}
+
+/** Another system's history file stands under the name of this one's. */
+export function isOverwritten({ timelines }: Model, { system, number }: ModelTimeline): boolean {
+  return timelines.some((other) => other.number === number && other.system > system && other.hasHistory);
 }
 
 /**
@@ -234,7 +236,7 @@ function isContradictory(model: Model): boolean {
       (higher) =>
         !isVague(lower) &&
         !isVague(higher) &&
-        lower.start < higher.start &&
+        startsBefore(lower, higher) &&
         lower.finished > higher.finished &&
         !(lower.source === 'sentinel' && higher.source === 'sentinel') &&
         seemsOneLine(model, lower, higher),
@@ -242,11 +244,17 @@ function isContradictory(model: Model): boolean {
   );
 }
 
+/** Of one segment that two timelines have the later one's follows. */
+function startsBefore(a: ModelBackup, b: ModelBackup): boolean {
+  return a.start < b.start || (a.start === b.start && a.timeline < b.timeline);
+}
+
 /** By the history files that can be read. */
-function seemsOneLine({ timelines }: Model, a: ModelBackup, b: ModelBackup): boolean {
+function seemsOneLine(model: Model, a: ModelBackup, b: ModelBackup): boolean {
   if (a.timeline === b.timeline) return true;
   const isOn = ({ timeline, start }: ModelBackup, line: ModelTimeline) =>
     timeline === line.number ||
     line.ancestors.some((ancestor) => ancestor.timeline === timeline && start <= ancestor.index);
-  return timelines.some((line) => line.hasHistory && isOn(a, line) && isOn(b, line));
+  const known = model.timelines.filter((line) => line.hasHistory && !isOverwritten(model, line));
+  return known.some((line) => isOn(a, line) && isOn(b, line));
 }

@@ -1,5 +1,8 @@
 /** A server is made anew under the prefix of another one: its WAL, which counts from the beginning, outlives a delete. */
+import { utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { walKey } from '../../src/archive/layout.ts';
 import { createArchive, createPrimary, switchSegment, untilArchived } from '../harness/archiving.ts';
 import type { Cluster } from '../harness/postgres.ts';
 import { runProgram } from '../harness/program.ts';
@@ -69,14 +72,28 @@ it('a server made anew keeps the WAL of a backup that nobody sees yet', async ()
   expect((await segments(archive)).filter((name) => name < oldest)).toEqual([]);
 });
 
+/** What its date would show to be the other server's is the second one's own, from its backup on, as its headers say. */
+async function keepsMisdated(archive: Archive, first: Cluster, oldest: string): Promise<void> {
+  const [label = ''] = (await archive.names()).filter((name) => name < oldest && name.endsWith('.backup'));
+  const start = label.slice(0, 24);
+  const own = (await segments(archive)).filter((name) => name >= start && name < oldest);
+  expect(own.length).toBeGreaterThan(0);
+  for (const name of own) utimesSync(join(archive.directory, walKey(name)), 0, 0);
+  const { stderr } = await waleOn(archive)(first, '--terse', 'delete', '--confirm', 'retain', '3');
+  expect(stderr).toContain("that only dates show to be another system's");
+  expect(await segments(archive)).toEqual(expect.arrayContaining(own));
+}
+
 it('a server whose backups all go keeps the WAL that it archives after the last backup that stays', async () => {
   const archive = createArchive();
   const wale = waleOn(archive);
   const first = await trimmedServer(archive);
+  const [oldest = ''] = await segments(archive);
   const second = await server(archive);
   await archiveSome(second, 2);
   await wale(second, 'backup-push', '--fast-checkpoint', second.dataDirectory);
   await wale(first, 'backup-push', '--fast-checkpoint', first.dataDirectory);
+  await keepsMisdated(archive, first, oldest);
   const before = new Set(await segments(archive));
   await archiveSome(second, 2);
   const since = (await segments(archive)).filter((name) => !before.has(name));
