@@ -112,9 +112,10 @@ export function recoversBySignalFile(name: string): boolean {
   return known === undefined ? Number.parseFloat(name) >= 12 : known.hasRecoverySignal;
 }
 
-/** What goes on with a recovery that pauses, by the text of PG_VERSION. */
-export function resumeFunction(name: string): string {
-  return Number.parseFloat(name) < 10 ? 'pg_xlog_replay_resume' : 'pg_wal_replay_resume';
+/** What tells that a recovery pauses, and what goes on with it, by the text of PG_VERSION. */
+export function replayFunctions(name: string): { readonly paused: string; readonly resume: string } {
+  const wal = Number.parseFloat(name) < 10 ? 'xlog' : 'wal';
+  return { paused: `pg_is_${wal}_replay_paused`, resume: `pg_${wal}_replay_resume` };
 }
 
 function unsupported(detail: string): UserError {

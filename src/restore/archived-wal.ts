@@ -5,7 +5,7 @@ import { readHistory } from '../archive/survey.ts';
 import { historyTimeline, TimelineTree } from '../archive/timeline.ts';
 import { type WalCoverage, WalInventory } from '../archive/wal-inventory.ts';
 import { UserError } from '../errors.ts';
-import { DEFAULT_SEGMENT_BYTES, walFileKind } from '../postgres/segment.ts';
+import { DEFAULT_SEGMENT_BYTES, segmentName, walFileKind } from '../postgres/segment.ts';
 import type { Call, Store } from '../store/store.ts';
 import type { RecoveryTarget } from './recovery-target.ts';
 
@@ -38,6 +38,14 @@ export async function readWal(
   }
   const bytes = segmentBytes ?? sizeFromNames(inventory)?.bytes ?? DEFAULT_SEGMENT_BYTES;
   return { coverage: inventory.sized(bytes), tree };
+}
+
+/** The name of a segment. */
+export function segmentAt(
+  { timeline, index }: { readonly timeline: number; readonly index: number },
+  { segmentBytes }: WalCoverage,
+): string {
+  return segmentName(timeline, BigInt(index) * BigInt(segmentBytes), segmentBytes);
 }
 
 /** PostgreSQL takes for `latest` the last of the history files that follow one another without a gap (findNewestTimeLine). */

@@ -11,7 +11,7 @@ import {
 import { backupPosition } from '../archive/restorability.ts';
 import { segmentSizeOf } from '../archive/segment-size.ts';
 import { labelTimeFrom, readHistory, surveyBackups } from '../archive/survey.ts';
-import { type TimelineHistory, TimelineTree } from '../archive/timeline.ts';
+import { historyName, type TimelineHistory, TimelineTree } from '../archive/timeline.ts';
 import { segmentIndex } from '../archive/wal-inventory.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -122,6 +122,7 @@ async function eligibility(
   const starts = backups.map(({ name }) => backupSegment(name));
   const { bytes } = await segmentSizeOf(store, backups, starts, call);
   const histories = typeof timeline === 'number' ? await historiesOf(store, timeline, call) : [];
+  if (typeof timeline === 'number' && histories.length === 0) refuseUnknown(timeline, starts);
   const tree = new TimelineTree(histories);
   return ({ backup, finished }) => {
     const { timeline: own, stopLsn } = backupPosition(backup, bytes);
@@ -136,6 +137,15 @@ async function historiesOf(store: Store, timeline: number, call: Call): Promise<
   const history = timeline > 1 ? await readHistory(store, timeline, call) : undefined;
   if (history instanceof UserError) throw history;
   return history === undefined ? [] : [history];
+}
+
+/** A timeline without a history is known by its backups alone; 1 never has one. */
+function refuseUnknown(timeline: number, starts: readonly string[]): void {
+  if (timeline === 1 || starts.some((start) => segmentTimeline(start) === timeline)) return;
+  throw new UserError(`the archive has no timeline ${timeline}`, {
+    detail: `Neither ${historyName(timeline)} nor a backup of that timeline is there.`,
+    hint: 'wal-e wal-verify lists the timelines, and where they branch.',
+  });
 }
 
 function timelineText({ timeline }: RecoveryTarget): string | undefined {

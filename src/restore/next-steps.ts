@@ -1,7 +1,7 @@
 /** What is left to do after a restore, for the person who does it. */
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { recoversBySignalFile, resumeFunction } from '../postgres/version.ts';
+import { recoversBySignalFile, replayFunctions } from '../postgres/version.ts';
 import { shellWord } from '../text/shell.ts';
 import { archivingSettings, obsoleteSettings, readAutoConf, settingLines } from './recovery-configuration.ts';
 import { ifThere } from './target.ts';
@@ -22,13 +22,16 @@ export interface NextSteps {
 }
 
 const CONFIGURATION = ['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf'];
+/** A standby does not archive. */
+const BESIDE =
+  "A copy beside the source must not archive into the source's prefix (archive_mode = off); a server that takes its place archives as it did.";
 const OLD_SIGNALS = ['standby.signal', 'recovery.signal'];
 
 export async function nextSteps(restored: NextSteps): Promise<string> {
   const autoConf = (await readAutoConf(restored.directory)) ?? '';
   const steps = [
     await configurationStep(restored),
-    archivingStep(autoConf),
+    archivingStep(autoConf, restored),
     await inPlaceStep(restored),
     ...(restored.written === undefined
       ? await recoverySteps(restored, autoConf)
@@ -40,17 +43,18 @@ export async function nextSteps(restored: NextSteps): Promise<string> {
   return `${restored.backup} is restored to ${restored.directory}. What is left to do:\n\n${list}`;
 }
 
-async function configurationStep({ directory }: NextSteps): Promise<string | undefined> {
+async function configurationStep({ directory, standby }: NextSteps): Promise<string | undefined> {
   const missing: string[] = [];
   for (const name of CONFIGURATION) if (!(await isThere(directory, name))) missing.push(name);
   if (missing.length === 0) return undefined;
-  return `Put these files back, from your configuration management or another server; they are not in the backup:\n   ${missing.join(', ')}\n   (settings like max_connections must not be lower than on the source; archive_command must not push into the source's prefix).`;
+  return `Put these files back, from your configuration management or another server; they are not in the backup:\n   ${missing.join(', ')}\n   (settings like max_connections must not be lower than on the source).${standby ? '' : `\n   ${BESIDE}`}`;
 }
 
-function archivingStep(autoConf: string): string | undefined {
+function archivingStep(autoConf: string, { standby }: NextSteps): string | undefined {
   const names = archivingSettings(autoConf);
   if (names.length === 0) return undefined;
-  return `Check postgresql.auto.conf: it came with the backup and sets ${names.join(', ')}. A copy beside the source must not archive into the source's prefix.`;
+  const what = standby ? 'The server archives so once it is promoted.' : BESIDE;
+  return `Check postgresql.auto.conf: it came with the backup and sets ${names.join(', ')}.\n   ${what}`;
 }
 
 /** PostgreSQL does not end a recovery where such folders lie and it was not told of them. */
@@ -81,11 +85,8 @@ async function recoverySteps(restored: NextSteps, autoConf: string): Promise<rea
   ];
 }
 
-function writtenStep({ target, standby, version }: NextSteps, written: readonly string[]): string {
-  const end =
-    target === undefined
-      ? 'to the end of the archived WAL'
-      : `to ${target}, where it pauses (then: SELECT ${resumeFunction(version)}())`;
+function writtenStep({ target, standby }: NextSteps, written: readonly string[]): string {
+  const end = target === undefined ? 'to the end of the archived WAL' : `to ${target}, where it pauses`;
   const aim = standby ? 'as a standby' : end;
   return `Recovery is set up in ${written.join(' and ')}: the server will recover ${aim}. Nothing to do here.`;
 }
@@ -95,9 +96,13 @@ function environmentStep({ variables }: NextSteps): string | undefined {
   return `restore_command needs these variables in the server's environment (or use --envdir, which it then names itself):\n   ${variables.join(', ')}`;
 }
 
-function startStep({ directory, standby }: NextSteps): string {
-  const answer = standby ? 't, for it stays a standby until it is promoted' : 'f';
-  return `Start the server: pg_ctl -D ${shellWord(directory)} start\n   It is ready when "SELECT pg_is_in_recovery()" answers ${answer}.`;
+function startStep({ directory, standby, target, version, written }: NextSteps): string {
+  const { paused, resume } = replayFunctions(version);
+  const ready =
+    target === undefined || written === undefined
+      ? `It is ready when "SELECT pg_is_in_recovery()" answers ${standby ? 't, for it stays a standby until it is promoted' : 'f'}.`
+      : `It is at the target when "SELECT ${paused}()" answers t. Look whether it is the right one, then "SELECT ${resume}()" opens it.`;
+  return `Start the server: pg_ctl -D ${shellWord(directory)} start\n   ${ready}`;
 }
 
 async function isThere(directory: string, name: string): Promise<boolean> {

@@ -146,7 +146,11 @@ function resumable(
     tablespaces.every(({ oid, location }) => marker.tablespaces.get(oid) === location);
   if (marker.backup === backup.name && same) return marker;
   if (force) return undefined;
-  const what = marker.backup === backup.name ? 'with other places for tablespaces' : `of "${marker.backup}"`;
+  const places = [...marker.tablespaces].map(([oid, location]) => `${oid}=${location}`).join(', ');
+  const what =
+    marker.backup === backup.name
+      ? `with other places for tablespaces: ${places || 'none'}`
+      : `of "${marker.backup}"`;
   throw new UserError('the target holds an incomplete restore of something else', {
     detail: `"${target.directory}" holds a restore ${what}.`,
     hint: 'Go on with that one, or empty the directory. --force restores over it.',
@@ -187,7 +191,7 @@ function incomplete({ name }: KnownBackup, problems: readonly PartProblem[]): Da
   const some = problems.slice(0, 10).map(describeProblem).join(', ');
   return new DataError('the base backup is not complete in the store', {
     detail: `Of "${name}": ${some}${problems.length > 10 ? `, and ${problems.length - 10} more` : ''}.`,
-    hint: 'Nothing was written. Restore another backup: wal-e backup-list.',
+    hint: 'Nothing was written. Restore another backup: wal-e wal-verify says which can be.',
   });
 }
 

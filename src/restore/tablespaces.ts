@@ -51,7 +51,10 @@ export function placeTablespaces(
   wishes: TablespaceWishes,
 ): readonly PlacedTablespace[] {
   const unknown = [...wishes.given.keys()].filter((oid) => spec !== undefined && !spec.tablespaces.has(oid));
-  if (unknown.length > 0) throw refused(`The backup has no tablespace ${unknown.join(', ')}.`);
+  if (unknown.length > 0) {
+    const known = [...(spec?.tablespaces.keys() ?? [])].join(', ');
+    throw refused(`The backup has no tablespace ${unknown.join(', ')}. It has ${known || 'none'}.`);
+  }
   // An archive without a spec does not tell its tablespaces: what was given or prepared is taken.
   const oids = new Set([
     ...(spec?.tablespaces.keys() ?? target.tablespaceLinks.keys()),
@@ -141,7 +144,7 @@ function notPrepared(missing: readonly string[], spec: BackupSpec | undefined): 
   const from = (oid: string) => spec?.tablespaces.get(oid)?.loc ?? 'somewhere';
   return new UserError('Symlinks for some tablespaces not found or created.', {
     detail: missing.map((oid) => `Tablespace ${oid} was at "${from(oid)}".`).join(' '),
-    hint: 'Say where they go with --tablespace OID=DIR, with --restore-spec, or by links in pg_tblspc of the target; --blind-restore puts them into the data directory.',
+    hint: 'Say where they go with --tablespace OID=DIR, with --restore-spec (SOURCE: where they were), or by links in pg_tblspc of the target; --blind-restore puts them into the data directory.',
   });
 }
 

@@ -19,7 +19,8 @@ import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { segmentName } from '../postgres/segment.ts';
 import type { Call, Store } from '../store/store.ts';
-import { readWal, type Wal, wantedTimeline } from './archived-wal.ts';
+import { readWal, segmentAt, type Wal, wantedTimeline } from './archived-wal.ts';
+import { warnIfGivenUp } from './given-up-timeline.ts';
 import { describeTarget, type RecoveryTarget, stopsEarly } from './recovery-target.ts';
 
 export interface WalCheckCall extends Call {
@@ -49,9 +50,12 @@ export async function checkWal(
   if (!call.follows)
     return [warnUnlessConsistent(reachConsistent(where, wal.tree, wal.coverage), wal, call.log)];
   const reach = followed(where, target, wal);
-  await refuseUnreachable(store, reach, target, wal, call);
-  if (!stopsEarly(target)) warnUnlessConsistent(reach, wal, call.log);
-  return [planLine(reach, target, wal)];
+  const end = await endOf(store, reach, wal.coverage, call);
+  refuseUnreachable(reach, end, target, wal);
+  if (!stopsEarly(target)) warnOfGaps(reach, end, wal, call.log);
+  if (target.time !== undefined)
+    await warnIfGivenUp(store, where, { timeline: reach.target, time: target.time.date }, wal, call);
+  return [planLine(reach, end, target, wal)];
 }
 
 /** Prefixes of the keys that can be segments from start to stop on the backup's own timeline; undefined when many. */
@@ -79,38 +83,64 @@ function followed(position: BackupPosition, { timeline }: RecoveryTarget, wal: W
   });
 }
 
-async function refuseUnreachable(
+/** The last segment that recovery gets to, and when the store got it: about the time of what it holds. */
+interface End {
+  readonly index: number;
+  readonly name: string;
+  readonly stored: Date | undefined;
+}
+
+async function endOf(
   store: Store,
+  { end }: Reach,
+  coverage: WalCoverage,
+  call: Call,
+): Promise<End | undefined> {
+  if (end === undefined) return undefined;
+  const name = segmentAt(end, coverage);
+  return { index: end.index, name, stored: (await store.head(walKey(name), call))?.modified };
+}
+
+function refuseUnreachable(
   reach: Reach,
+  end: End | undefined,
   target: RecoveryTarget,
   { coverage }: Wal,
-  call: Call,
-): Promise<void> {
+): void {
   if (!stopsEarly(target)) return;
-  if (!reach.consistent || reach.end === undefined)
+  if (!reach.consistent || end === undefined)
     throw unreachable(
       target,
       `The WAL that makes the backup consistent is not all there: ${gapText(reach, coverage)}.`,
     );
-  const last = endName(reach.end, coverage);
-  const end =
+  const { stored } = end;
+  const late = target.lsn !== undefined && indexOfLsn(target.lsn, coverage.segmentBytes) > end.index;
+  const isLater =
+    stored !== undefined &&
+    target.time !== undefined &&
+    stored.getTime() + CLOCK_SLACK_MS < target.time.date.getTime();
+  if (!late && !isLater) return;
+  const last = isLater ? `${end.name}, which was stored at ${stored.toISOString()}` : end.name;
+  const why =
     reach.missing.length === 0
       ? `the archive ends with ${last}`
-      : `after ${last} the archive has a gap: ${gapText(reach, coverage)}`;
-  if (target.lsn !== undefined && indexOfLsn(target.lsn, coverage.segmentBytes) > reach.end.index)
-    throw unreachable(target, `Along timeline ${reach.target} ${end}.`);
-  if (target.time === undefined) return;
-  const stored = (await store.head(walKey(last), call))?.modified;
-  if (stored !== undefined && stored.getTime() + CLOCK_SLACK_MS < target.time.date.getTime())
-    throw unreachable(
-      target,
-      `Along timeline ${reach.target} ${end}, which was stored at ${stored.toISOString()}.`,
-    );
+      : `the archive has a gap after ${last}: ${gapText(reach, coverage)}`;
+  throw unreachable(target, `Along timeline ${reach.target} ${why}.`);
+}
+
+/** Recovery to the end takes a gap for it, and opens the server without what comes after. */
+function warnOfGaps(reach: Reach, end: End | undefined, wal: Wal, log: Log): void {
+  if (!reach.consistent) warnUnlessConsistent(reach, wal, log);
+  else if (reach.missing.length > 0)
+    log.warning('the archive has a gap, and recovery ends before it', {
+      detail: `Along timeline ${reach.target} it gets to ${endText(end)}. Missing: ${gapText(reach, wal.coverage)}.`,
+      hint: 'What was committed after that is not recovered. If the missing WAL is in pg_wal of the source or in a copy of the archive, bring it before the server is started.',
+    });
 }
 
 function warnUnlessConsistent(reach: Reach, { coverage }: Wal, log: Log): string {
   if (reach.consistent) {
-    const last = reach.end === undefined ? 'nowhere' : endName(reach.end, coverage);
+    const last = reach.end === undefined ? 'nowhere' : segmentAt(reach.end, coverage);
     return `WAL          in the archive without a gap to ${last}`;
   }
   log.warning('the archive does not have all WAL that the backup needs', {
@@ -120,22 +150,22 @@ function warnUnlessConsistent(reach: Reach, { coverage }: Wal, log: Log): string
   return `WAL          MISSING: ${gapText(reach, coverage)}`;
 }
 
-function planLine(reach: Reach, target: RecoveryTarget, { coverage }: Wal): string {
-  const last = reach.end === undefined ? 'nowhere' : endName(reach.end, coverage);
+function planLine(reach: Reach, end: End | undefined, target: RecoveryTarget, { coverage }: Wal): string {
   const where = describeTarget(target) ?? 'the end of the WAL';
-  return `recovery     along timeline ${reach.target} to ${where}; the archive reaches to ${last}`;
+  const way = `recovery     along timeline ${reach.target} to ${where}`;
+  return reach.consistent
+    ? `${way}; the archive reaches to ${endText(end)}`
+    : `${way}; MISSING: ${gapText(reach, coverage)}`;
+}
+
+function endText(end: End | undefined): string {
+  if (end === undefined) return 'nowhere';
+  return end.stored === undefined ? end.name : `${end.name} (stored at ${end.stored.toISOString()})`;
 }
 
 function gapText({ missing }: Reach, { segmentBytes }: WalCoverage): string {
   const some = missing.slice(0, 5).map((span) => describeSpan(span, segmentBytes));
   return `${some.join(', ')}${missing.length > 5 ? `, and ${missing.length - 5} more ranges` : ''}`;
-}
-
-function endName(
-  end: { readonly timeline: number; readonly index: number },
-  { segmentBytes }: WalCoverage,
-): string {
-  return segmentName(end.timeline, BigInt(end.index) * BigInt(segmentBytes), segmentBytes);
 }
 
 function unreachable(target: RecoveryTarget, detail: string): UserError {

@@ -399,6 +399,9 @@ describe('tablespaces', () => {
   it('without a place are refused before anything is written', async () => {
     await withTablespaces();
     await expect(fetch()).rejects.toThrow('Symlinks for some tablespaces not found or created.');
+    await expect(fetch({ tablespace: ['1=/somewhere'] })).rejects.toMatchObject({
+      detail: 'The backup has no tablespace 1. It has 16384, 16385.',
+    });
     expect(existsSync(data)).toBe(false);
   });
 
@@ -698,6 +701,21 @@ describe('a run that was broken off', () => {
     );
     const other = 'base_000000010000000000000009_00000040' as BackupName;
     await expect(fetch({ backupName: other })).rejects.toThrow('incomplete restore of something else');
+    const one = join(scratch, 'one');
+    writeFileSync(
+      join(data, MARKER),
+      JSON.stringify({
+        backup: other,
+        host: 'elsewhere',
+        pid: 1,
+        tablespaces: [{ oid: '16384', location: one }],
+        parts: [],
+        links: [],
+      }),
+    );
+    await expect(fetch({ backupName: other })).rejects.toMatchObject({
+      detail: `"${data}" holds a restore with other places for tablespaces: 16384=${one}.`,
+    });
     await fetch({ backupName: other, force: true });
     expect(existsSync(join(data, MARKER))).toBe(false);
   });
@@ -908,7 +926,7 @@ describe('the WAL', () => {
     await expect(fetch({ ...recovery, targetLsn: '0/6000028' })).rejects.toMatchObject({
       message: 'the archive does not reach to the LSN 0/6000028',
       detail:
-        'Along timeline 1 after 000000010000000000000004 the archive has a gap: 000000010000000000000005.',
+        'Along timeline 1 the archive has a gap after 000000010000000000000004: 000000010000000000000005.',
     });
     await storeWal('000000010000000000000005');
     await fetch({ ...recovery, targetLsn: '0/6000028', dryRun: true });
@@ -928,6 +946,97 @@ describe('the WAL', () => {
       ),
     });
     await fetch({ ...recovery, targetTime: new Date().toISOString(), dryRun: true });
+    await storeWal('000000010000000000000005');
+    await expect(fetch({ ...recovery, targetTime: later })).rejects.toMatchObject({
+      detail: expect.stringMatching(
+        /^Along timeline 1 the archive has a gap after 000000010000000000000003, which was stored at 20\S+Z: 000000010000000000000004\.$/,
+      ),
+    });
+  });
+
+  it('with a gap ends recovery there, of which a restore to the end warns', async () => {
+    await threeParts();
+    await storeWal(first, '000000010000000000000005');
+    const { printed, records } = await fetch({ ...recovery, dryRun: true });
+    expect(records.filter(({ level }) => level === 'WARNING')).toMatchObject([
+      {
+        message: 'the archive has a gap, and recovery ends before it',
+        detail: expect.stringMatching(
+          /^Along timeline 1 it gets to 000000010000000000000003 \(stored at 20\S+Z\)\. Missing: 000000010000000000000004\.$/,
+        ),
+      },
+    ]);
+    expect(printed).toMatch(/; the archive reaches to 000000010000000000000003 \(stored at 20\S+Z\)$/m);
+    await storeWal('000000010000000000000004');
+    const whole = await fetch({ ...recovery, dryRun: true });
+    expect(whole.records.filter(({ level }) => level === 'WARNING')).toEqual([]);
+    expect(whole.printed).toContain('the archive reaches to 000000010000000000000005');
+  });
+
+  it('that is missing from start to stop stands in the plan', async () => {
+    await threeParts();
+    await storeWal('000000010000000000000004');
+    const { printed } = await fetch({ ...recovery, dryRun: true });
+    expect(printed).toContain(`along timeline 1 to the end of the WAL; MISSING: ${first}`);
+  });
+
+  describe('of a timeline that was given up', () => {
+    const minute = (n: number) => new Date(Date.UTC(2026, 10, 21, 8, n));
+    /** Timeline 2 leaves 1 in its segment 5, is begun at 08:30, and has gone on since. */
+    async function branched(...abandoned: readonly string[]) {
+      await threeParts();
+      const names = [first, '000000010000000000000004', ...abandoned];
+      await storeWal(...names, '000000020000000000000005', '00000002.history');
+      await store.put(walKey('00000002.history'), [compress(Buffer.from('1\t0/5000100\tno reason\n'))], {
+        ...call,
+        createOnly: false,
+        contentType: 'application/octet-stream',
+      });
+      for (const [i, name] of names.entries())
+        utimesSync(join(scratch, 'archive', walKey(name)), minute(i), minute(i));
+      utimesSync(join(scratch, 'archive', walKey('00000002.history')), minute(30), minute(30));
+    }
+    const warnings = async (time: Date, timeline?: string) =>
+      (
+        await fetch({
+          ...recovery,
+          targetTime: time.toISOString(),
+          targetTimeline: timeline,
+          dryRun: true,
+        })
+      ).records.filter(({ level }) => level === 'WARNING');
+
+    it('a time warns that recovery follows the other, and says how to follow this one', async () => {
+      await branched('000000010000000000000005', '000000010000000000000006');
+      expect(await warnings(minute(3))).toMatchObject([
+        {
+          message: 'at the time of the target the server was on another timeline',
+          detail:
+            'Timeline 2 left timeline 1 at 0/5000100; its history was stored at 2026-11-21T08:30:00.000Z, after the target. What timeline 1 did after that position until then is not recovered.',
+          hint: 'With --target-timeline 1 it is.',
+        },
+      ]);
+      expect(await warnings(minute(3), '1')).toEqual([]);
+      expect(await warnings(minute(3), 'current')).toEqual([]);
+    });
+
+    it('a time before the branch, or after it was begun, is on the way', async () => {
+      await branched('000000010000000000000005', '000000010000000000000006');
+      expect(await warnings(minute(1))).toEqual([]);
+      expect(await warnings(minute(31))).toEqual([]);
+    });
+
+    it('nothing is lost where it did not go on', async () => {
+      await branched();
+      expect(await warnings(minute(3))).toEqual([]);
+    });
+
+    it('one that the archive does not know is named, not taken for an old backup', async () => {
+      await branched();
+      await expect(fetch({ ...recovery, targetTimeline: '3', dryRun: true })).rejects.toMatchObject({
+        message: 'the archive has no timeline 3',
+      });
+    });
   });
 
   it('must lead to the timeline', async () => {

@@ -35,7 +35,8 @@ describe('what is left to do', () => {
 
 1. Put these files back, from your configuration management or another server; they are not in the backup:
    postgresql.conf, pg_hba.conf, pg_ident.conf
-   (settings like max_connections must not be lower than on the source; archive_command must not push into the source's prefix).
+   (settings like max_connections must not be lower than on the source).
+   A copy beside the source must not archive into the source's prefix (archive_mode = off); a server that takes its place archives as it did.
 2. Put into postgresql.conf (or run again with --recovery-conf):
    restore_command = 'wal-e wal-fetch "%f" "%p"'
 3. Make the server recover: touch ${directory}/recovery.signal
@@ -66,9 +67,15 @@ describe('what is left to do', () => {
       'Recovery is set up in postgresql.auto.conf and recovery.signal: the server will recover to the end of the archived WAL.',
     );
     const target = 'the LSN 0/5';
-    expect(await steps({ written, target })).toContain('pauses (then: SELECT pg_wal_replay_resume())');
+    const paused = await steps({ written, target });
+    expect(paused).toContain('will recover to the LSN 0/5, where it pauses.');
+    expect(paused).toContain(
+      'It is at the target when "SELECT pg_is_wal_replay_paused()" answers t. Look whether it is the right one, then "SELECT pg_wal_replay_resume()" opens it.',
+    );
+    expect(paused).not.toContain('pg_is_in_recovery');
     const old = await steps({ written: ['recovery.conf'], target, version: '9.6' });
-    expect(old).toContain('pauses (then: SELECT pg_xlog_replay_resume())');
+    expect(old).toContain('"SELECT pg_is_xlog_replay_paused()" answers t');
+    expect(old).toContain('"SELECT pg_xlog_replay_resume()" opens it');
     const standby = await steps({ written, standby: true });
     expect(standby).toContain('will recover as a standby');
     expect(standby).toContain('answers t, for it stays a standby');
@@ -81,10 +88,15 @@ describe('what is left to do', () => {
     );
     put('standby.signal');
     const text = await steps({});
-    expect(text).toContain('sets archive_mode, archive_command. A copy beside the source must not archive');
+    expect(text).toContain('sets archive_mode, archive_command.\n   A copy beside the source must not');
     expect(text).toContain('it came with the backup and sets restore_command.');
     expect(text).toContain('Check standby.signal, already there');
     expect(await steps({ written: [] })).toContain('sets archive_mode, archive_command');
+    const standby = await steps({ standby: true });
+    expect(standby).toContain(
+      'sets archive_mode, archive_command.\n   The server archives so once it is promoted.',
+    );
+    expect(standby).not.toContain('A copy beside the source');
   });
 
   it('tells what the server needs for tablespaces inside of the data directory', async () => {
