@@ -12,6 +12,11 @@ const stores = {
   test: { ...shared, name: 'stores', include: ['test/stores/**/*.test.ts'], testTimeout: 300_000 },
 };
 
+// Random lives of a database, for as long as one wants: only when it is asked for (npm run test:soak).
+const soak = {
+  test: { ...shared, name: 'soak', include: ['test/soak/**/*.test.ts'], testTimeout: 24 * 3_600_000 },
+};
+
 /** The files that take longest, most first: what begins last would otherwise be waited for with most cores idle. */
 const LONGEST = [
   'docs',
@@ -51,13 +56,14 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/system/**', 'test/stores/**'],
+          exclude: ['test/system/**', 'test/stores/**', 'test/soak/**'],
         },
       },
       {
         test: { ...shared, name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 600_000 },
       },
       ...(process.env.WALE_TEST_STORES === '1' ? [stores] : []),
+      ...(process.env.WALE_SOAK_MINUTES === undefined ? [] : [soak]),
     ],
   },
 });

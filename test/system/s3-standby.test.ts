@@ -16,8 +16,9 @@ import {
 import { poll } from '../harness/poll.ts';
 import { seededRandom } from '../harness/random.ts';
 import { type Bucket, md5 } from '../harness/s3/bucket.ts';
-import { createFaultProxy, type Fault, type Plan } from '../harness/s3/fault-proxy.ts';
+import { createFaultProxy } from '../harness/s3/fault-proxy.ts';
 import { AMAZON } from '../harness/s3/habits.ts';
+import { randomFaults } from '../harness/s3/random-faults.ts';
 import { createS3Server, TEST_BUCKET } from '../harness/s3/server.ts';
 import { openTestStore, testEnvironment } from '../harness/s3/store.ts';
 import { NEWEST_POSTGRES, stageProgram } from '../harness/staging.ts';
@@ -30,26 +31,6 @@ afterEach(async () => {
   for (const one of opened.splice(0)) await one.dispose();
 });
 
-/** A quarter of all requests meets something; what happens is decided by the seed. */
-function randomFaults(random: () => number): Plan {
-  return () => {
-    if (random() > SHARE) return undefined;
-    const faults: Fault[] = [
-      { kind: 'reset-before' },
-      { kind: 'reset-after', bytes: Math.floor(random() * 300_000) },
-      { kind: 'close-after', bytes: Math.floor(random() * 300_000) },
-      { kind: 'answer', status: 503, code: 'SlowDown' },
-      { kind: 'answer', status: 500 },
-      { kind: 'alter-up', at: Math.floor(random() * 100_000) },
-      { kind: 'truncate-up', bytes: Math.floor(random() * 100_000) },
-      { kind: 'duplicate' },
-      { kind: 'late', ms: 300 },
-      { kind: 'trickle', bytes: 65_536, everyMs: 1 },
-    ];
-    return faults[Math.floor(random() * faults.length)];
-  };
-}
-
 it.each([
   ['honoured', 5],
   ['ignored', 3],
@@ -59,7 +40,7 @@ it.each([
     process.stdout.write(`faults by seed ${SEED}\n`);
     const server = await createS3Server({ habits: { ...AMAZON, conditionalPut } });
     const contents = recordContents(server.bucket);
-    const proxy = await createFaultProxy(server.url, randomFaults(seededRandom(SEED)));
+    const proxy = await createFaultProxy(server.url, randomFaults(seededRandom(SEED), SHARE));
     const store = openTestStore(server.url);
     opened.push({
       async dispose() {
