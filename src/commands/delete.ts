@@ -7,6 +7,7 @@ import { type Findings, findOut } from '../deletion/findings.ts';
 import {
   assertNothingNeededGoes,
   refuseContradiction,
+  refuseDoubtfulOrder,
   refuseLoss,
   restorabilities,
 } from '../deletion/guard.ts';
@@ -97,6 +98,7 @@ async function makePlan(args: PlannedArguments, store: Store, { signal, log }: C
   const goal = await goalOf(args, findings, store, { signal });
   const plan = await planDeletion(store, goal, findings, { now, signal });
   if (goal.kind !== 'everything') refuseContradiction(findings, plan.segmentSize.bytes);
+  if (goal.kind !== 'everything') refuseDoubtfulOrder(plan, now);
   refuseLoss(plan, restorabilities(plan));
   assertNothingNeededGoes(plan);
   sayPlan(plan, store, log.named('wal_e.worker.base'));

@@ -1,5 +1,10 @@
 /** The refusals of delete: what it does not guess, and what no plan of it may do. */
-import { type Contradiction, contradiction, hasWrongDate } from '../archive/chronology.ts';
+import {
+  CLOCK_TOLERANCE_MS,
+  type Contradiction,
+  contradiction,
+  hasWrongDate,
+} from '../archive/chronology.ts';
 import { isMisnamed } from '../archive/misnamed.ts';
 import {
   positionIn,
@@ -8,7 +13,7 @@ import {
   restorability,
   targetsOf,
 } from '../archive/restorability.ts';
-import type { History } from '../archive/retention.ts';
+import { type History, systemOf } from '../archive/retention.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import type { WalCoverage } from '../archive/wal-inventory.ts';
 import { UserError } from '../errors.ts';
@@ -45,6 +50,52 @@ function contradictionError({ lower, higher, times }: Contradiction): UserError 
       `(${times.map((time) => time.toISOString()).join(' and ')}). ` +
       'The archive was copied with new dates, holds the backups of two systems, or a clock was wrong.',
     hint: 'Nothing was deleted. Give the sentinel objects their dates back, or move the backups of the other system to a prefix of its own.',
+  });
+}
+
+/**
+ * Throws when a backup would go that its sentinel states to be newer than one of another system that stays, and only
+ * the date of that object says otherwise: the host's clock was ahead, or the date is not the one with which it was stored.
+ */
+export function refuseDoubtfulOrder({ verdicts }: Plan, now: Date): void {
+  const latest = latestUntil(now.getTime() + CLOCK_TOLERANCE_MS);
+  const kept = verdicts.filter(({ keep }) => keep).map(({ dated }) => dated);
+  for (const { keep, dated } of verdicts) {
+    if (keep || dated.source !== 'object') continue;
+    const older = kept.find(
+      (other) =>
+        other.finished >= dated.finished &&
+        latest(other) < latest(dated) &&
+        isOfAnother(dated.backup, other.backup),
+    );
+    if (older !== undefined) throw orderError(dated, latest(dated), older);
+  }
+}
+
+type Dated = Findings['dated'][number];
+
+/** The later one of what is believed and what is stated, where that can be: ms. */
+function latestUntil(possible: number): (dated: Dated) => number {
+  return ({ finished, backup: { reading } }) => {
+    const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+    const stated = own === undefined ? 0 : Date.parse(own.finishTime);
+    return stated > possible ? finished.getTime() : Math.max(finished.getTime(), stated);
+  };
+}
+
+/** Both state their system: between backups of one, positions tell. */
+function isOfAnother(one: SurveyedBackup, other: SurveyedBackup): boolean {
+  const systems = [systemOf(one), systemOf(other)];
+  return systems[0] !== systems[1] && !systems.includes(undefined);
+}
+
+function orderError({ backup, finished }: Dated, stated: number, older: Dated): UserError {
+  return new UserError('cannot tell which backups are older', {
+    detail:
+      `${backup.name} was finished at ${new Date(stated).toISOString()} by its sentinel, which was stored at ` +
+      `${finished.toISOString()} by its date; ${older.backup.name} of another system, which would stay, was finished at ` +
+      `${older.finished.toISOString()}.`,
+    hint: 'Nothing was deleted. Give the sentinel object its date back, retain more, or move the backups of one system to a prefix of its own.',
   });
 }
 

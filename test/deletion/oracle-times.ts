@@ -6,6 +6,8 @@ export interface ShownBackup extends ModelBackup {
   /** When it was finished as far as the archive tells. */
   readonly finished: number;
   readonly source: 'sentinel' | 'label' | 'object';
+  /** What its sentinel states, believed or not. */
+  readonly stated: number | undefined;
 }
 
 const shown = new WeakMap<Model, readonly ShownBackup[]>();
@@ -30,9 +32,10 @@ export function isFirm(model: Model): boolean {
 /** A sentinel that states a time long after it was stored is not believed. */
 function byItself(backup: ModelBackup): ShownBackup {
   const isBelieved = backup.statesTime && backup.finished <= backup.stored + DAY;
+  const stated = backup.statesTime ? backup.finished : undefined;
   return isBelieved
-    ? { ...backup, source: 'sentinel' }
-    : { ...backup, finished: backup.stored, source: 'object' };
+    ? { ...backup, stated, source: 'sentinel' }
+    : { ...backup, stated, finished: backup.stored, source: 'object' };
 }
 
 function byItsLabel(backup: ShownBackup): ShownBackup {

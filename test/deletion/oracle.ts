@@ -212,8 +212,9 @@ export function isReplaced(model: Model, wal: ModelWal, held: readonly ModelPin[
 export function refusal(model: Model, goal: ModelGoal, restorable: ReadonlySet<string>): string | undefined {
   if (goal.verb === 'everything') return undefined;
   if (isContradictory(model)) return 'cannot tell which backups are older';
-  const all = complete(model).map(({ name }) => name);
   const kept = keptNames(model, goal);
+  if (isTurnedRound(model, kept)) return 'cannot tell which backups are older';
+  const all = complete(model).map(({ name }) => name);
   if (all.length > 0 && kept.size === 0) return 'no backup would be left';
   const isLost = all.some((name) => restorable.has(name) && !kept.has(name));
   if (isLost && ![...kept].some((name) => restorable.has(name)))
@@ -240,6 +241,21 @@ function isContradictory(model: Model): boolean {
         lower.finished > higher.finished &&
         !(lower.source === 'sentinel' && higher.source === 'sentinel') &&
         seemsOneLine(model, lower, higher),
+    ),
+  );
+}
+
+/** Only the wrong date of its sentinel makes a backup that would go older than another system's that would stay. */
+function isTurnedRound(model: Model, kept: ReadonlySet<string>): boolean {
+  const all = complete(model);
+  const going = all.filter(({ name, source }) => !kept.has(name) && source === 'object');
+  return going.some(({ system, finished, stated = 0 }) =>
+    all.some(
+      (other) =>
+        kept.has(other.name) &&
+        other.system !== system &&
+        other.finished >= finished &&
+        Math.max(other.finished, other.stated ?? 0) < stated,
     ),
   );
 }

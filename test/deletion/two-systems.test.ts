@@ -234,6 +234,43 @@ describe('WAL that a kept backup would need by its name, from long before it', (
   });
 });
 
+describe("a backup whose sentinel states that it is newer than another system's, and the date of that object that it is older", () => {
+  const misdated = () => {
+    const archive = new Archive();
+    for (const [key, stored] of archive.store.objects)
+      if (key.startsWith('basebackups_005/') && key.includes(segmentAt(1, 10)))
+        archive.store.objects.set(key, { ...stored, modified: new Date(0) });
+    return archive;
+  };
+
+  it('does not go while the other stays: refused, and why', async () => {
+    const archive = misdated();
+    const keys = archive.store.keys();
+    await expect(deleteIn(archive, retain(2))).rejects.toMatchObject({
+      message: 'cannot tell which backups are older',
+      detail: expect.stringMatching(
+        /^base_0{7}10{14}0A_00000040 was finished at 2026-05-06T\S+ by its sentinel, which was stored at 1970-01-01T\S+ by its date; base_0{7}10{14}C8_00000040 of another system, which would stay, was finished at 2026-02-21T/,
+      ),
+      hint: expect.stringMatching(/^Nothing was deleted\. /),
+    });
+    expect(archive.store.keys()).toEqual(keys);
+  });
+
+  it('may stay with it', async () => {
+    const archive = misdated();
+    await deleteIn(archive, retain(3));
+    expect(archive.store.keys().filter((key) => key.endsWith('_sentinel.json'))).toHaveLength(3);
+    expect(archive.segments()).toEqual(range(10, 260));
+  });
+
+  it('goes where what it states cannot be', async () => {
+    const archive = misdated();
+    vi.setSystemTime(NOW - 40 * DAY);
+    await deleteIn(archive, retain(2));
+    expect(archive.store.keys().filter((key) => key.endsWith('_sentinel.json'))).toHaveLength(2);
+  });
+});
+
 describe('an archive of one system', () => {
   it('is not looked into, whatever the dates of its WAL', async () => {
     const archive = new Archive();
