@@ -78,7 +78,7 @@ function sizeFromSentinels(backups: Iterable<Pick<BackupHead, 'reading'>>): Segm
 }
 
 /** undefined unless some log is seen to end and the next to begin, or the default has no room for the names. */
-export function sizeFromNames(inventory: WalInventory): SegmentSize | undefined {
+function sizeFromNames(inventory: WalInventory): SegmentSize | undefined {
   const bytes = largestFitting(inventory.largestInLog);
   const telling = inventory.rollsOverAfter(inventory.largestInLog) || bytes < DEFAULT_SEGMENT_BYTES;
   return isSegmentSize(bytes) && telling ? { bytes, source: 'names' } : undefined;

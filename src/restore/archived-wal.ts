@@ -1,6 +1,6 @@
 /** The WAL that an archive holds, as its listing tells: segments, timelines and where they branch. */
 import { classifyKey } from '../archive/layout.ts';
-import { sizeFromNames } from '../archive/segment-size.ts';
+import { comparableSize, type SegmentSize, sizeSeenIn } from '../archive/segment-size.ts';
 import { readHistory } from '../archive/survey.ts';
 import { historyTimeline, TimelineTree } from '../archive/timeline.ts';
 import { type WalCoverage, WalInventory } from '../archive/wal-inventory.ts';
@@ -14,7 +14,9 @@ export interface Wal {
   readonly tree: TimelineTree;
 }
 
-/** `segmentBytes` undefined: what the names tell. */
+const ASSUMED: SegmentSize = { bytes: DEFAULT_SEGMENT_BYTES, source: 'assumed' };
+
+/** `segmentBytes` undefined: what the newest segments tell, else the names; PostgreSQL's default where neither does. */
 export async function readWal(
   store: Store,
   prefixes: readonly string[],
@@ -36,7 +38,9 @@ export async function readWal(
       }
     }
   }
-  const bytes = segmentBytes ?? sizeFromNames(inventory)?.bytes ?? DEFAULT_SEGMENT_BYTES;
+  if (segmentBytes !== undefined) return { coverage: inventory.sized(segmentBytes), tree };
+  const seen = (await sizeSeenIn(store, inventory, call)) ?? ASSUMED;
+  const { bytes } = comparableSize(seen, [], inventory.largestInLog);
   return { coverage: inventory.sized(bytes), tree };
 }
 
