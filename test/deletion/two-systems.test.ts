@@ -195,6 +195,24 @@ describe('WAL that a kept backup would need by its name, from long before it', (
     }
   });
 
+  it("stays where a second backup starts right behind the other system's", async () => {
+    const archive = new Archive();
+    archive.backup({ start: 30, stop: 31, system: '72', at: NOW - 14 * DAY });
+    for (const index of range(16, 29)) archive.segment({ index, system: '71', at: NOW - 260 * DAY });
+    archive.date(range(30, 40), 0);
+    await deleteIn(archive, retain(2));
+    expect(archive.segments()).toEqual(range(10, 260));
+  });
+
+  it("stays where it ends a run, even if some of the other system's stands in its way", async () => {
+    const archive = new Archive();
+    for (const index of range(41, 60)) archive.store.objects.delete(walKey(segmentAt(1, index)));
+    for (const index of range(21, 25)) archive.segment({ index, system: '71', at: NOW - 260 * DAY });
+    archive.date(range(26, 40), 0);
+    await deleteIn(archive, retain(2));
+    expect(archive.segments()).toEqual([...range(10, 40), ...range(61, 260)]);
+  });
+
   it("stays where it begins right behind the other system's, on a timeline that the backup leads to", async () => {
     const archive = new Archive();
     archive.history(2, `1\t0/1E000000\tx\n`);
