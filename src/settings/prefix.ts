@@ -20,7 +20,6 @@ export interface S3Prefix {
 export type StoragePrefix = FilePrefix | S3Prefix;
 
 const SCHEMES = ['s3', 'wabs', 'swift', 'gs', 'file'];
-const CONTROL = /\p{Cc}/u;
 const URL_PARTS = /^([^:/?#]*):\/\/[^/]*(\/.*)?$/s;
 
 /** Throws SettingError when there is none, or when it is not one that can be used. */
@@ -54,7 +53,7 @@ function parsePrefix(text: string): StoragePrefix {
   if (!SCHEMES.includes(scheme)) throw badScheme(scheme);
   if (scheme !== 'file' && scheme !== 's3') throw notSupported(scheme);
   if (/[?#]/.test(text)) throw badCharacter(text);
-  if (CONTROL.test(text)) throw controlCharacter(text);
+  if (text.endsWith('\r')) throw carriageReturn(text);
   if (scheme === 'file') return { scheme, path: filePath(path) };
   return { scheme, url: text };
 }
@@ -86,11 +85,11 @@ function notSupported(scheme: string): SettingError {
   });
 }
 
-/** Such as the \r of a file that was written on Windows: the archive would begin anew, under a name that looks the same. */
-function controlCharacter(text: string): SettingError {
-  return new SettingError('storage prefix has a control character in it', {
+/** That of a file written on Windows: the archive would begin anew, under a name that looks the same. */
+function carriageReturn(text: string): SettingError {
+  return new SettingError('storage prefix ends in a carriage return', {
     detail: `The prefix is ${JSON.stringify(text)}.`,
-    hint: 'A file of an envdir must end its line with a line feed alone; editors on Windows put a carriage return (\\r) before it.',
+    hint: 'A file of an envdir must end its line with a line feed alone; editors on Windows put a carriage return before it.',
   });
 }
 
