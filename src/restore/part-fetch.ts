@@ -117,7 +117,7 @@ function named(part: PartToFetch, store: Store, error: unknown): unknown {
 function gaveUp(part: PartToFetch, store: Store, error: unknown): Error {
   return new DataError('a part of the base backup could not be restored', {
     detail: `${urlOf(store, part.key)}: ${describe(error)}`,
-    hint: `It was fetched ${ATTEMPTS} times. Restore another backup (wal-e backup-list), or put the object right and run the command again: parts that are there are kept.`,
+    hint: `It was fetched ${ATTEMPTS} times. Restore another backup (wal-e wal-verify), or put the object right and run the command again: parts that are there are kept.`,
     cause: error,
   });
 }

@@ -7,7 +7,7 @@ import { DataError, StoreError, UserError } from '../errors.ts';
 import { checkOwnSystem } from '../postgres/own-system.ts';
 import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, walFileKind } from '../postgres/segment.ts';
 import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
-import type { FoundObject, Store } from '../store/store.ts';
+import { type FoundObject, type Store, urlOf } from '../store/store.ts';
 import { SyncedFile } from './synced-file.ts';
 import { checkText, MAX_TEXT_BYTES } from './wal-file.ts';
 
@@ -35,9 +35,22 @@ export async function download(name: string, path: string, source: Source): Prom
       return await write(object, name, path, source);
     } catch (error) {
       source.signal.throwIfAborted();
-      if (attempt === ATTEMPTS || !canHelpToAskAgain(error)) throw error;
+      if (attempt === ATTEMPTS || !canHelpToAskAgain(error)) throw named(error, name, source);
     }
   }
+}
+
+/** Of what is wrong with an object: which it is, and what there is to do at night. */
+function named(error: unknown, name: string, { store }: Source): unknown {
+  if (!(error instanceof DataError)) return error;
+  const { message, detail, hint } = error;
+  return new DataError(message, {
+    detail: [urlOf(store, walKey(name)), detail].filter(Boolean).join(': '),
+    hint:
+      hint ??
+      'Put a sound copy in its place, or move it out of the archive, and recovery ends before it (docs/troubleshooting.md, "WAL").',
+    cause: error,
+  });
 }
 
 /** Damage may have happened on the way as well as in the archive. */

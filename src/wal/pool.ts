@@ -154,9 +154,13 @@ class Pool {
     this.#stop.abort(isStoreFull(error) ? inTheWay() : error);
   }
 
-  /** In a full store no other neighbour is begun, and what the others hold is the named one's, while it needs it. */
+  /**
+   * In a full store no other neighbour is begun, and what the others hold is the named one's, while it needs it. Those that
+   * are given up since the named one failed have no failure of their own: it would stand in the log once for each.
+   */
   #neighbourFailed(neighbour: WalFile, error: unknown): void {
-    this.#options.failed(neighbour, error);
+    if (this.#namedFailure === undefined || error !== this.#stop.signal.reason)
+      this.#options.failed(neighbour, error);
     if (!isStoreFull(error)) return;
     this.#queue.length = 0;
     if (!this.#isNamedDone) this.#stop.abort(inTheWay());

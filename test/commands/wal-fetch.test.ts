@@ -212,7 +212,7 @@ describe('a segment of another database system', () => {
     expect(filesLeft()).toEqual([]);
     expect(context.records.at(-1)).toMatchObject({
       message: `the WAL segment ${FIRST} belongs to another database system`,
-      detail: `Its system identifier is ${FOREIGN}, that of the data directory is ${OWN}.`,
+      detail: `${store.url}/wal_005/${FIRST}.lzo: Its system identifier is ${FOREIGN}, that of the data directory is ${OWN}.`,
     });
   });
 
@@ -385,6 +385,20 @@ describe('a damaged object leaves no file and exits with a failure', () => {
     expect(await run(FIRST).status).toBe(200);
     expect(await run(FIRST, { prefetch: 2 }).status).toBe(200);
     expect(filesLeft()).toEqual([]);
+  });
+
+  it('and names the object, and the way out', async () => {
+    await cases['one bit is wrong']?.();
+    const { context, status } = run(FIRST);
+    await status;
+    expect(context.records.at(-1)).toMatchObject({
+      level: 'ERROR',
+      message: 'the compressed data is damaged',
+      detail: expect.stringMatching(
+        new RegExp(`^${store.url}/wal_005/${FIRST}\\.lzo: wrong checksum of a block, at byte \\d+$`),
+      ),
+      hint: expect.stringContaining('recovery ends before it'),
+    });
   });
 
   it('and keeps what is at the destination', async () => {

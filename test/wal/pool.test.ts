@@ -138,6 +138,49 @@ describe('a pool whose named file is durable', () => {
   });
 });
 
+describe('a pool whose named file failed', () => {
+  it('tells of no neighbour that was given up for that: the reason stands in the log once', async () => {
+    const made = scene();
+    const [quick = '', ...others] = NEIGHBOURS;
+    const slow = slowFor(others, made.store);
+    const stored = new Set<string>();
+    const refusing: Store = {
+      ...slow,
+      async put(key, body, options) {
+        if (key !== walKey(NAMED)) return slow.put(key, body, options).finally(() => stored.add(key));
+        while (!stored.has(walKey(quick))) await delay(1);
+        throw new Error('the key has expired');
+      },
+    };
+    const { done, pushed, failed } = push(refusing, made);
+    await expect(done).rejects.toThrow('the key has expired');
+    expect(pushed).toEqual([quick]);
+    expect(failed).toEqual([]);
+  });
+
+  it('tells of each that failed by itself', async () => {
+    const made = scene();
+    const [bad = ''] = NEIGHBOURS;
+    let hasFailed = false;
+    const refusing: Store = {
+      ...made.store,
+      async put(key, body, options) {
+        if (key === walKey(bad)) {
+          hasFailed = true;
+          throw new Error('denied');
+        }
+        if (key !== walKey(NAMED)) return made.store.put(key, body, options);
+        while (!hasFailed) await delay(1);
+        await delay(0);
+        throw new Error('the key has expired');
+      },
+    };
+    const { done, failed } = push(refusing, made);
+    await expect(done).rejects.toThrow('the key has expired');
+    expect(failed).toEqual([`${bad}: denied`]);
+  });
+});
+
 describe('a neighbour that finds the archive full', () => {
   const GIVEN_UP = 'given up, to leave the room in the archive to the file that was asked for';
 
