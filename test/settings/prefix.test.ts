@@ -96,16 +96,12 @@ describe('a prefix that cannot be used is told before any work', () => {
     expect(failure({ WALE_S3_PREFIX: 's3://bucket/a?b' }).message).toContain('"?" or "#"');
   });
 
-  it.each([
-    's3://bucket/archive\r',
-    'file://localhost/archive\r',
-    's3://bucket/a\nb',
-    'file:///a\tb',
-    's3://b/\x7f',
-  ])('a control character, which no prompt shows, would be another archive: %j', (url) => {
-    const error = failure({ WALE_S3_PREFIX: url });
-    expect(error.message).toBe('storage prefix has a control character in it');
-    expect(error.detail).toBe(`The prefix is ${JSON.stringify(url)}.`);
-    expect(error.hint).toContain('carriage return');
-  });
+  it.each(['s3://bucket/archive\r', 'file://localhost/archive\r'])(
+    '%j: a carriage return, which no screen shows, would make it another archive',
+    (url) => {
+      const error = failure({ WALE_S3_PREFIX: url });
+      expect(error.message).toBe('storage prefix ends in a carriage return');
+      expect(error.detail).toBe(`The prefix is ${JSON.stringify(url)}.`);
+    },
+  );
 });
