@@ -7,12 +7,15 @@ import { createScratch } from './harness/scratch.ts';
 /** Calls of the file system that are under way in this process. */
 const calls = () => process.getActiveResourcesInfo().filter((kind) => kind === 'FSReqCallback').length;
 
+/** A disk of which nothing is known. */
+const unused = () => ({ isBusy: false, holdsUpWrites: false });
+
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('what is written is whole when it is finished, whatever syncs went on', async () => {
   const path = join(createScratch(), 'file');
   const descriptor = openSync(path, 'w');
-  const sync = new EarlySync(descriptor, 1000);
+  const sync = new EarlySync(descriptor, 1000, unused());
   const expected = [];
   for (let index = 0; index < 100; index += 1) {
     const bytes = Buffer.alloc(700, index);
@@ -33,7 +36,7 @@ test.each([
   ['nothing', [], 'fsync'],
 ])('of %s the failure of the first sync is told at the end', async (_, writes, syscall) => {
   const descriptor = openSync('/dev/null', 'w');
-  const sync = new EarlySync(descriptor, 1000);
+  const sync = new EarlySync(descriptor, 1000, unused());
   for (const bytes of writes) sync.wrote(bytes);
   await expect(sync.finish()).rejects.toMatchObject({ code: 'EINVAL', syscall });
   closeSync(descriptor);
@@ -41,7 +44,7 @@ test.each([
 
 test('a large file is synced by fourths, not by the least', async () => {
   const descriptor = openSync(join(createScratch(), 'file'), 'w');
-  const sync = new EarlySync(descriptor, 1000);
+  const sync = new EarlySync(descriptor, 1000, unused());
   const begun: number[] = [];
   for (let total = 100; total <= 100_000; total += 100) {
     const others = calls();
@@ -59,10 +62,38 @@ test('a large file is synced by fourths, not by the least', async () => {
 
 test('nothing goes on any more when it has settled', async () => {
   const descriptor = openSync(join(createScratch(), 'file'), 'w');
-  const sync = new EarlySync(descriptor, 1);
+  const sync = new EarlySync(descriptor, 1, unused());
   writeSync(descriptor, Buffer.alloc(1 << 20));
   sync.wrote(1 << 20);
   await sync.settle();
   closeSync(descriptor);
   await turn();
+});
+
+test.each([
+  ['another file is being synced early, which would take the threads of all others', { isBusy: true }],
+  ['syncs were seen to hold up the writes to their file', { holdsUpWrites: true }],
+])('there is only the sync at the end while %s', async (_, seen) => {
+  const disk = { ...unused(), ...seen };
+  const descriptor = openSync('/dev/null', 'w');
+  const sync = new EarlySync(descriptor, 1000, disk);
+  const others = calls();
+  for (let written = 0; written < 10; written += 1) sync.wrote(1000);
+  expect(calls()).toBe(others);
+  await expect(sync.finish()).rejects.toMatchObject({ syscall: 'fsync' });
+  closeSync(descriptor);
+  expect(disk).toEqual({ ...unused(), ...seen });
+});
+
+test('one file after the other is synced early', async () => {
+  const disk = unused();
+  const descriptors = [openSync('/dev/null', 'w'), openSync('/dev/null', 'w')];
+  for (const descriptor of descriptors) {
+    const sync = new EarlySync(descriptor, 1000, disk);
+    sync.wrote(1000);
+    expect(disk.isBusy).toBe(true);
+    await expect(sync.finish()).rejects.toMatchObject({ syscall: 'fdatasync' });
+    expect(disk.isBusy).toBe(false);
+    closeSync(descriptor);
+  }
 });

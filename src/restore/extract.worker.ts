@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { parentPort, workerData } from 'node:worker_threads';
 import { LzopDecoder } from '../codec/decoder.ts';
 import { DataError, UserError } from '../errors.ts';
+import { errnoText } from '../store/file-error.ts';
 import { Extractor } from '../tar/extract.ts';
 import { MemberError } from '../tar/member-error.ts';
 import { machineOwners } from '../tar/owner.ts';
@@ -86,14 +87,14 @@ function failureOf(error: unknown): ExtractFailure {
     const damage = error instanceof DataError && !(error instanceof MemberError);
     return { cause: damage ? 'damage' : 'refused', message, detail, hint };
   }
-  const text = error instanceof Error ? error.message : String(error);
   if (isSystemError(error))
     return {
       cause: 'system',
       message: 'could not write a restored file',
-      detail: text,
-      hint: hintFor(error.code),
+      detail: errnoText(error),
+      hint: hintFor(error),
     };
+  const text = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return { cause: 'bug', message: text, detail: stack, hint: undefined };
 }

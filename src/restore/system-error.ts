@@ -1,5 +1,6 @@
 /** What the operating system refuses, in words that say what to do. */
 import { UserError } from '../errors.ts';
+import { errnoText, isErrno } from '../store/file-error.ts';
 
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'code' in error;
@@ -8,14 +9,14 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 /** `message` says what was being done. Errors of other kinds are given back as they are. */
 export function systemError(message: string, error: unknown): unknown {
   if (!isSystemError(error)) return error;
-  return new UserError(message, { detail: error.message, hint: hintFor(error.code), cause: error });
+  return new UserError(message, { detail: errnoText(error), hint: hintFor(error), cause: error });
 }
 
-export function hintFor(code: string | undefined): string | undefined {
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+export function hintFor(error: unknown): string | undefined {
+  if (isErrno(error, 'ENOSPC', 'EDQUOT'))
     return 'Make room and run the command again: it goes on with the parts that are not there yet.';
-  if (code === 'EACCES' || code === 'EPERM')
+  if (isErrno(error, 'EACCES', 'EPERM'))
     return 'Run the restore as the user who runs the server, or as root.';
-  if (code === 'EROFS') return 'The file system is mounted read-only.';
+  if (isErrno(error, 'EROFS')) return 'The file system is mounted read-only.';
   return undefined;
 }

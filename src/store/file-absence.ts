@@ -10,7 +10,11 @@ import * as fs from './file-system.ts';
 
 /** Throws StoreError when nothing at all is in the tree that the key belongs to, or no archive under the storage prefix. */
 export async function confirmAbsence(base: string, key: string): Promise<void> {
-  if (await fs.isLink(`${base}/${key}`)) throw leadsNowhere(`${base}/${key}`);
+  const path = `${base}/${key}`;
+  const isLink = await fs.isLink(path).catch((error: unknown) => {
+    throw fileError('could not look at a file', path, error);
+  });
+  if (isLink) throw leadsNowhere(path);
   const slash = key.indexOf('/');
   if (slash !== -1 && (await isTree(`${base}/${key.slice(0, slash)}`))) return;
   await confirmArchive(base || '/');

@@ -47,7 +47,8 @@ export async function* readBody(
     throw isErrno(error) ? fileError('could not read a file', path, error) : error;
   } finally {
     await reading?.catch(() => undefined);
-    await handle.close();
+    // Nothing was written that closing could fail to store; what failed before says more.
+    await handle.close().catch(() => undefined);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { StoreError } from '../errors.ts';
 import { createFileStore } from './file.ts';
-import { type FoundObject, type Store, urlOf } from './store.ts';
+import { type Store, urlOf } from './store.ts';
 
 /** A timer of this period instead of listeners on each call's signal: nearly free, and in time for what takes minutes. */
 const LOOK_MS = 200;
@@ -40,12 +40,13 @@ export function withDeadline(store: Store, { ms, cleanUpMs = CLEAN_UP_MS }: Dead
       const ended = () => {
         isWanted = false;
       };
-      return { ...found, body: watched(found, (work) => over(key, call.signal, work), ended) };
+      return { ...found, body: watched(found.body, (work) => over(key, call.signal, work), ended) };
     },
     head: (key, call) => over(key, call.signal, () => store.head(key, call)),
-    // Synchronous within: nothing but their pages could be given up.
-    list: (prefix, call) => store.list(prefix, call),
-    leftovers: (prefix, call) => store.leftovers(prefix, call),
+    // Synchronous within a page: between pages they ask whether the file system answers.
+    list: (prefix, call) => watched(store.list(prefix, call), (work) => over(prefix, call.signal, work)),
+    leftovers: (prefix, call) =>
+      watched(store.leftovers(prefix, call), (work) => over(prefix, call.signal, work)),
     remove: (keys, call) => over(keys[0] ?? '', call.signal, () => store.remove(keys, call)),
     removeLeftover: (leftover, call) =>
       over(leftover.key, call.signal, () => store.removeLeftover(leftover, call)),
@@ -56,25 +57,25 @@ export function withDeadline(store: Store, { ms, cleanUpMs = CLEAN_UP_MS }: Dead
   };
 }
 
-async function* watched(
-  { body }: FoundObject,
-  over: <T>(work: () => Promise<T>) => Promise<T>,
-  ended: () => void,
-): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]();
+async function* watched<T>(
+  source: AsyncIterable<T>,
+  over: <R>(work: () => Promise<R>) => Promise<R>,
+  ended: () => void = () => undefined,
+): AsyncGenerator<T> {
+  const items = source[Symbol.asyncIterator]();
   // One that failed is at its end; one that hangs cannot be brought there.
   let isOpen = true;
   try {
     for (;;) {
       isOpen = false;
-      const next = await over(() => chunks.next());
+      const next = await over(() => items.next());
       if (next.done === true) return;
       isOpen = true;
       yield next.value;
     }
   } finally {
     ended();
-    if (isOpen) await over(async () => chunks.return?.());
+    if (isOpen) await over(async () => items.return?.());
   }
 }
 

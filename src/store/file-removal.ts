@@ -7,6 +7,7 @@ import { unlinkSync } from 'node:fs';
 import type { Key } from '../archive/layout.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { removeEmptyFolders, syncFolder } from './file-folders.ts';
+import * as fs from './file-system.ts';
 import type { RemoveFailure } from './store.ts';
 
 /** At most some thousand `keys`: meanwhile nothing else runs. `pathOf` refuses keys that would leave `base`. */
@@ -17,6 +18,7 @@ export async function removeFiles(
 ): Promise<RemoveFailure[]> {
   const failures: RemoveFailure[] = [];
   const folders = new Set<string>();
+  await fs.untilAnswered(base || '/');
   for (const key of keys) {
     const path = pathOf(key);
     try {

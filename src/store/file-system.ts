@@ -51,6 +51,14 @@ export async function hasEntries(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Resolves when the file system has answered, whatever it said. To be awaited before synchronous calls: a caller can give
+ * up a call on another thread that hangs, while nothing would end one on this thread, no signal and no deadline.
+ */
+export async function untilAnswered(path: string): Promise<void> {
+  await hasEntries(path).catch(() => undefined);
+}
+
 /** Also where it leads nowhere. */
 export async function isLink(path: string): Promise<boolean> {
   try {

@@ -97,9 +97,12 @@ async function put(
     try {
       await write(handle, body, signal);
       await handle.sync();
-    } finally {
-      await handle.close();
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error;
     }
+    // Network file systems may tell only now that something was not stored.
+    await handle.close();
     signal.throwIfAborted();
     if (createOnly) {
       await fs.link(temporary, path);
@@ -140,7 +143,7 @@ async function syncFile(path: string): Promise<void> {
   } catch (error) {
     throw fileError('could not sync a file', path, error);
   } finally {
-    await handle.close();
+    await handle.close().catch(() => undefined);
   }
 }
 
@@ -160,7 +163,19 @@ function putError(path: string, error: unknown): unknown {
       cause: error,
     });
   }
-  return isErrno(error) ? fileError('could not store a file', path, error) : error;
+  const failure = isErrno(error) ? fileError('could not store a file', path, error) : error;
+  if (!(failure instanceof StoreError && isErrno(error, 'EINVAL', 'ENOTSUP') && isSync(error)))
+    return failure;
+  return new StoreError('the file system of the storage prefix cannot sync', {
+    detail: failure.detail,
+    hint: 'Only what is synced survives a crash: nothing is acknowledged on a file system that cannot do it. Use another.',
+    transient: false,
+    cause: error,
+  });
+}
+
+function isSync({ syscall }: NodeJS.ErrnoException): boolean {
+  return syscall === 'fsync' || syscall === 'fdatasync';
 }
 
 /** A delete running beside us may remove the empty folder between mkdir and open: make it again. */
@@ -218,7 +233,7 @@ async function found(
     await confirmAbsence(base, key);
     return undefined;
   }
-  const stat = await handle.stat();
+  const stat = await statOrClose(handle, path);
   if (!stat.isFile()) {
     await handle.close();
     throw new StoreError('what is in the place of an object is no file', {
@@ -232,6 +247,15 @@ async function found(
     modified: modifiedOf(stat),
     body: readBody(handle, path, stat.size, options),
   };
+}
+
+async function statOrClose(handle: fs.OpenFile, path: string): Promise<Stats> {
+  try {
+    return await handle.stat();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    throw fileError('could not look at a file', path, error);
+  }
 }
 
 async function openIfThere(path: string): Promise<fs.OpenFile | undefined> {
@@ -260,11 +284,12 @@ async function* pages(
   signal: AbortSignal,
 ): AsyncGenerator<FileEntry[]> {
   let page: FileEntry[] = [];
+  await fs.untilAnswered(`${base}/${prefix.slice(0, prefix.lastIndexOf('/') + 1)}`);
   for (const entry of entriesUnder(base, prefix, options)) {
     page.push(entry);
     if (page.length < PAGE_KEYS) continue;
     // The listing is synchronous: let signals in, and whatever else waits.
-    await new Promise((resolve) => setImmediate(resolve));
+    await fs.untilAnswered(base);
     signal.throwIfAborted();
     yield page;
     page = [];
