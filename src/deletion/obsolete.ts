@@ -5,6 +5,7 @@ import { formatBytes } from '../progress.ts';
 import type { Call, Leftover, Store } from '../store/store.ts';
 import { formatCount, formatTable } from '../text/table.ts';
 import { leftoversUnder } from './findings.ts';
+import { DRY_LINE } from './request.ts';
 import { keepsVersions, VERSIONS_LINE } from './versioned.ts';
 
 export interface ObsoleteTree {
@@ -75,5 +76,5 @@ export function formatObsolete(report: ObsoleteReport): string {
   const uploads = report.leftovers > 0 ? `, ${formatCount(report.leftovers, 'interrupted upload')}` : '';
   const trees = formatCount(report.trees.length, 'tree');
   const amount = `${formatCount(report.objectsToDelete, 'object')}, ${formatBytes(report.bytesToDelete)}`;
-  return `${table}${verb}: ${trees}${uploads}: ${amount}\n${report.keepsVersions ? VERSIONS_LINE : ''}`;
+  return `${table}${verb}: ${trees}${uploads}: ${amount}\n${report.keepsVersions ? VERSIONS_LINE : ''}${report.dryRun ? DRY_LINE : ''}`;
 }

@@ -3,6 +3,7 @@ import { shownKey } from '../archive/layout.ts';
 import { formatBytes } from '../progress.ts';
 import { formatCount, formatTable } from '../text/table.ts';
 import type { Report, ReportedWal } from './report.ts';
+import { DRY_LINE } from './request.ts';
 import type { Outcome } from './sweep.ts';
 import { VERSIONS_LINE } from './versioned.ts';
 
@@ -76,7 +77,7 @@ function totalLine(report: Report): string {
   if (report.leftovers > 0) parts.push(formatCount(report.leftovers, 'interrupted upload'));
   const amount = `${formatCount(report.objectsToDelete, 'object')}, ${formatBytes(report.bytesToDelete)}`;
   const verb = report.dryRun ? 'Would be deleted' : 'To be deleted';
-  return `${verb}: ${parts.join(', ')}: ${amount}\n${report.keepsVersions ? VERSIONS_LINE : ''}`;
+  return `${verb}: ${parts.join(', ')}: ${amount}\n${report.keepsVersions ? VERSIONS_LINE : ''}${report.dryRun ? DRY_LINE : ''}`;
 }
 
 export function formatOutcome({ removed, failed, failures }: Outcome): string {

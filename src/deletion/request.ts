@@ -19,6 +19,9 @@ export type DeleteArguments =
     })
   | (CommonArguments & { readonly verb: 'everything' | 'old-versions' });
 
+/** Whoever forgot it, in a crontab say, must not take the report for what was done. */
+export const DRY_LINE = 'Nothing was deleted: that takes --confirm, without --dry-run.\n';
+
 const DEFAULT_AGE = '7d';
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 } as const;
 

@@ -25,6 +25,8 @@ import { MemoryStore } from '../harness/memory-store.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { segmentHead } from '../harness/segment.ts';
 
+const NOTHING = 'Nothing was deleted: that takes --confirm, without --dry-run.\n';
+
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -292,7 +294,8 @@ describe("delete gives the original's result", () => {
         'delete  wal_000/                1   1 B',
         'delete  basebackups_003/        1   1 B',
         'delete  wal_004/                1   1 B',
-        'Would be deleted: 3 trees: 3 objects, 3 B\n',
+        'Would be deleted: 3 trees: 3 objects, 3 B',
+        NOTHING,
       ].join('\n'),
     );
     expect(archive.store.keys()).toHaveLength(count + 3);
@@ -314,7 +317,7 @@ describe("delete gives the original's result", () => {
     for (const field of [report, report.trees[0]].flatMap(Object.keys))
       expect(section).toContain(`\`${field}\``);
     const none = await deleteIn(archive.store, { ...COMMON, verb: 'old-versions', confirm: false });
-    expect(none.out).toBe('Would be deleted: 0 trees: 0 objects, 0 B\n');
+    expect(none.out).toBe(`Would be deleted: 0 trees: 0 objects, 0 B\n${NOTHING}`);
     expect(archive.store.keys()).toHaveLength(count);
     expect(archive.store.uploads.map(({ id }) => id)).toEqual([`${HOUR}`]);
   });
@@ -362,6 +365,7 @@ describe('a dry run', () => {
     expect(count('a wal file')).toBe(25);
     expect(count('a backup history file')).toBe(2);
     expect(out).toMatch(/Would be deleted: 2 backups, 27 WAL files: 33 objects, /);
+    expect(out.endsWith(NOTHING)).toBe(true);
   });
 });
 
