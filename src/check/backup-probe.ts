@@ -1,14 +1,15 @@
 /** The newest base backup, the one that LATEST means: a restore starts from it, so its age is the WAL that has to be replayed. */
-import { chronology, newestBackup } from '../archive/chronology.ts';
-import { labelTimeFrom, surveyBackups } from '../archive/survey.ts';
+import { chronology, type DatedBackup, newestBackup } from '../archive/chronology.ts';
+import { partText } from '../archive/layout.ts';
+import { labelTimeFrom, type SurveyedBackup, surveyBackups } from '../archive/survey.ts';
 import type { Store } from '../store/store.ts';
-import { type Finding, failure, limited, ok, warning } from './finding.ts';
+import { type Finding, failed, failure, limited, ok, warning } from './finding.ts';
 import { ago } from './server-findings.ts';
 
 const NAME = 'last backup';
 
 export async function probeBackups(store: Store, maxAgeHours: number, signal: AbortSignal): Promise<Finding> {
-  let newest: ReturnType<typeof newestBackup>;
+  let newest: DatedBackup<SurveyedBackup> | undefined;
   let unfinished = 0;
   try {
     const call = { signal: limited(signal) };
@@ -28,10 +29,24 @@ export async function probeBackups(store: Store, maxAgeHours: number, signal: Ab
     );
   const seconds = Math.max(0, Math.floor((Date.now() - newest.finished.getTime()) / 1000));
   const message = `${newest.backup.name}, ${ago(seconds)}${rest}`;
+  const problem = problemOf(newest.backup);
+  if (problem !== undefined)
+    return failed(
+      NAME,
+      `${message}; it cannot be restored: ${problem}`,
+      'Make a new one: "wal-e backup-push DATA_DIRECTORY". "wal-e wal-verify" says which of the others can be restored.',
+    );
   if (seconds <= maxAgeHours * 3600) return ok(NAME, message);
   return warning(
     NAME,
     message,
     `Older than ${maxAgeHours} h (--max-backup-age): see why the last "wal-e backup-push" did not run or failed.`,
   );
+}
+
+/** What the listing and the sentinel show; WAL and damage are wal-verify's. */
+function problemOf({ reading, partProblems }: SurveyedBackup): string | undefined {
+  if (reading.kind === 'unreadable') return `its sentinel cannot be understood: ${reading.error.message}`;
+  const [part] = partProblems;
+  return part && `${partText(part.number)} is ${part.kind === 'size' ? 'not of its size' : part.kind}`;
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { backupName, sentinelKey, versionKey } from '../../src/archive/layout.ts';
+import { backupName, type Key, partKey, sentinelKey, versionKey } from '../../src/archive/layout.ts';
 import { writeSentinel } from '../../src/archive/sentinel.ts';
 import { probeBackups } from '../../src/check/backup-probe.ts';
 import { probeCodec } from '../../src/check/codec-probe.ts';
@@ -14,6 +14,11 @@ import { backupOf } from '../archive/backups.ts';
 import { createKeyring, GOLDEN_KEY, hasGpg, type Keyring } from '../harness/gpg.ts';
 
 const signal = new AbortController().signal;
+const ORIGINAL_SENTINEL = JSON.stringify({
+  wal_segment_backup_stop: '00000001000000000000000B',
+  wal_segment_offset_backup_stop: '00000256',
+  expanded_size_bytes: 1,
+});
 
 test('the codec reads what lzop made and what it made itself', async () => {
   expect(await probeCodec(signal)).toMatchObject({ name: 'lzop', state: 'ok' });
@@ -31,11 +36,23 @@ describe('last backup', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+  const put = (key: Key, content: string | Buffer) =>
+    store.put(key, [Buffer.from(content)], { createOnly: false, contentType: 'text/plain', signal });
+
+  /** Of the original: its age is the date of its sentinel object. */
   async function addBackup(name: ReturnType<typeof backupName>, hoursAgo: number) {
-    const key = sentinelKey(name);
-    await store.put(key, [Buffer.from('{}')], { createOnly: true, contentType: 'application/json', signal });
+    await put(partKey(name, 0), Buffer.alloc(100));
+    await put(sentinelKey(name), ORIGINAL_SENTINEL);
     const time = Date.now() / 1000 - hoursAgo * 3600;
-    utimesSync(join(directory, key), time, time);
+    utimesSync(join(directory, sentinelKey(name)), time, time);
+  }
+
+  async function addOwn(hoursAgo: number, start: number) {
+    const { name, reading } = backupOf({ start, finished: Date.now() - hoursAgo * 3_600_000, system: '7' });
+    if (reading.kind !== 'read') throw new Error('not read');
+    await put(partKey(name, 0), Buffer.alloc(100));
+    await put(sentinelKey(name), writeSentinel(reading.sentinel));
+    return name;
   }
 
   test('none is a warning', async () => {
@@ -53,20 +70,28 @@ describe('last backup', () => {
   });
 
   test('its age is the time that our sentinel states, also in a copy whose dates are new', async () => {
-    const now = Date.now();
-    const stated = (hoursAgo: number, start: number) =>
-      backupOf({ start, finished: now - hoursAgo * 3_600_000, system: '7' });
-    for (const { name, reading } of [stated(70, 3), stated(100, 4)]) {
-      if (reading.kind !== 'read') throw new Error('not read');
-      const text = writeSentinel(reading.sentinel);
-      await store.put(sentinelKey(name), [Buffer.from(text)], {
-        createOnly: true,
-        contentType: 'application/json',
-        signal,
-      });
-    }
+    const younger = await addOwn(70, 3);
+    await addOwn(100, 4);
     const finding = await probeBackups(store, 48, signal);
-    expect(finding).toMatchObject({ state: 'warning', message: `${stated(70, 3).name}, 2 d ago` });
+    expect(finding).toMatchObject({ state: 'warning', message: `${younger}, 2 d ago` });
+  });
+
+  test('one that cannot be restored is a failure, however young it is', async () => {
+    await addOwn(100, 3);
+    const name = await addOwn(1, 4);
+    const state = async () => (await probeBackups(store, 48, signal)).message;
+    await put(partKey(name, 0), Buffer.alloc(99));
+    expect(await state()).toBe(`${name}, 60 min ago; it cannot be restored: part 0 is not of its size`);
+    await store.remove([partKey(name, 0)], { signal });
+    expect(await probeBackups(store, 48, signal)).toMatchObject({
+      state: 'failed',
+      message: `${name}, 60 min ago; it cannot be restored: part 0 is missing`,
+      remedy: expect.stringContaining('wal-e wal-verify'),
+    });
+    await put(partKey(name, 0), Buffer.alloc(100));
+    expect(await probeBackups(store, 48, signal)).toMatchObject({ state: 'ok' });
+    await put(sentinelKey(name), 'no JSON');
+    expect(await state()).toContain('it cannot be restored: its sentinel cannot be understood: ');
   });
 
   test('older than the limit is a warning that names the option', async () => {
