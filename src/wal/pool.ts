@@ -156,11 +156,10 @@ class Pool {
 
   /**
    * In a full store no other neighbour is begun, and what the others hold is the named one's, while it needs it. Those that
-   * are given up since the named one failed have no failure of their own: it would stand in the log once for each.
+   * are given up with the named one's own failure have none: it would stand in the log once for each.
    */
   #neighbourFailed(neighbour: WalFile, error: unknown): void {
-    if (this.#namedFailure === undefined || error !== this.#stop.signal.reason)
-      this.#options.failed(neighbour, error);
+    if (error !== this.#namedFailure?.error) this.#options.failed(neighbour, error);
     if (!isStoreFull(error)) return;
     this.#queue.length = 0;
     if (!this.#isNamedDone) this.#stop.abort(inTheWay());
