@@ -234,7 +234,7 @@ async function oneCase(model: Model, goal: ModelGoal, random: () => number): Pro
     // Of systems that differ in size an LSN leads to a name in one way only when the backups of one of them are gone.
     const isSure = beliefInDates(model, apparentPins(model, keptNames(model, goal), goal)) !== 'unsure';
     if (model.isOneSize && isSure) expect(killed.keys()).toEqual(undisturbed.keys());
-    else await checkSafety(model, before, killed, goal);
+    else await checkSafety(withoutDeleted(model, goal), before, killed, goal);
   }
   const again = await attempt(undisturbed, argumentsOf(goal));
   await checkListed(model, before, undisturbed);
