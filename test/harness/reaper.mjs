@@ -1,5 +1,6 @@
 // Ends and removes what a test process leaves behind, however that process ends: it holds our standard input open,
 // and writes one JSON line for each server or folder that it makes. At the end of input everything goes.
+import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,8 +17,20 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (folder !== undefined) folders.push(folder);
 }
 await Promise.all(dataDirectories.map(end));
+for (const place of mounted().filter((path) => folders.some((folder) => path.startsWith(`${folder}/`))))
+  spawnSync('umount', ['-l', place]);
 for (const folder of folders)
   rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+
+/** Where file systems are mounted, those inside others first. */
+function mounted() {
+  try {
+    const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n').filter(Boolean);
+    return lines.map((line) => line.split(' ')[1]).reverse();
+  } catch {
+    return [];
+  }
+}
 
 async function end(dataDirectory) {
   const pid = postmaster(dataDirectory);
