@@ -114,7 +114,7 @@ export async function* readSentinels(
 async function readSentinel(store: Store, backup: ListedBackup, call: Call): Promise<SentinelReading> {
   if (backup.sentinel === undefined) return { kind: 'absent' };
   try {
-    const text = await readText(store, backup.name, call);
+    const text = await readSentinelText(store, backup.name, call);
     return text === undefined ? { kind: 'absent' } : { kind: 'read', sentinel: parseSentinel(text) };
   } catch (error) {
     const unavailable = call.signal.aborted || (error instanceof StoreError && error.unavailable);
@@ -123,7 +123,11 @@ async function readSentinel(store: Store, backup: ListedBackup, call: Call): Pro
   }
 }
 
-async function readText(store: Store, name: BackupName, call: Call): Promise<string | undefined> {
+export async function readSentinelText(
+  store: Store,
+  name: BackupName,
+  call: Call,
+): Promise<string | undefined> {
   const found = await store.get(sentinelKey(name), call);
   if (found === undefined) return undefined;
   return (await collect(found.body, MAX_SENTINEL_BYTES, found.key)).toString('utf8');

@@ -49,7 +49,8 @@ export async function takePlace(backup: BackupName, options: PlaceOptions): Prom
   log.info('start upload postgres version metadata', { detail: `Uploading to ${url}.` });
   const text = [Buffer.from(options.versionText, 'utf8')];
   const put = { createOnly: true, contentType: 'text/plain', signal } as const;
-  if ((await store.put(versionKey(backup), text, put)) === 'exists')
+  // Where nobody else can have stored it, it is our own, and the answer that said so got lost.
+  if ((await store.put(versionKey(backup), text, put)) === 'exists' && !isOurs)
     throw unfinished(store, partPrefix(backup));
   log.info('postgres version metadata upload complete');
 }

@@ -3,6 +3,7 @@
  * archiver may have taken days and whoever deletes left-overs may have taken them for some; and once more behind it: a
  * `delete` at work in that moment looks for the sentinel behind the parts, so that one of the two notices.
  */
+import { readSentinelText } from '../archive/catalog.ts';
 import { type BackupName, sentinelKey } from '../archive/layout.ts';
 import { DataError, UserError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
@@ -24,7 +25,9 @@ export async function storeSentinel(
   await checkParts();
   const key = sentinelKey(name);
   const put = { createOnly: true, contentType: 'application/json', signal } as const;
-  if ((await store.put(key, [Buffer.from(text)], put)) === 'exists') {
+  const result = await store.put(key, [Buffer.from(text)], put);
+  // An answer that got lost makes the store repeat a put that was done.
+  if (result === 'exists' && (await readSentinelText(store, name, { signal })) !== text) {
     throw new UserError('a backup of the same name was completed meanwhile', {
       detail: `The sentinel of ${name} is there already.`,
       hint: 'Find out who else writes to this prefix: the parts of the two backups may be mixed.',

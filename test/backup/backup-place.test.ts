@@ -5,6 +5,7 @@ import { checkStoredParts } from '../../src/backup/upload.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import { testContext } from '../harness/context.ts';
+import { onLossyS3 } from '../harness/s3/lossy.ts';
 import { createScratch } from '../harness/scratch.ts';
 
 const name = backupName('000000010000000000000002', 40);
@@ -57,6 +58,13 @@ describe('the place of a backup', () => {
     await put(store, other);
     expect(await take(store, true)).toMatchObject([{ level: 'WARNING' }]);
     expect(await keys(store)).toEqual([versionKey(name), other]);
+  });
+});
+
+it('the place of a backup that nobody else can make is its own when the answer of the store got lost', async () => {
+  await onLossyS3(async (store) => {
+    await take(store, true);
+    expect(await keys(store)).toEqual([versionKey(name)]);
   });
 });
 

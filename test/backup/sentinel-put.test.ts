@@ -3,6 +3,7 @@ import { backupName, partKey, partPrefix, sentinelKey } from '../../src/archive/
 import { storeSentinel } from '../../src/backup/sentinel-put.ts';
 import { checkStoredParts } from '../../src/backup/upload.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import { onLossyS3 } from '../harness/s3/lossy.ts';
 
 const NAME = backupName('000000010000000000000010', 40);
 const { signal } = new AbortController();
@@ -47,4 +48,15 @@ it('a sentinel that somebody else stored stays', async () => {
   backup.store.set(sentinelKey(NAME), new Date(), { bytes: Buffer.from('theirs') });
   await expect(storeSentinel(NAME, '{}', backup)).rejects.toThrow('was completed meanwhile');
   expect(backup.store.objects.has(sentinelKey(NAME))).toBe(true);
+});
+
+it('a sentinel of our own is known again when the answer to its put got lost', async () => {
+  await onLossyS3(async (store) => {
+    let looks = 0;
+    const checkParts = async () => {
+      looks += 1;
+    };
+    await storeSentinel(NAME, '{"ours": true}', { store, checkParts, signal });
+    expect(looks).toBe(2);
+  });
 });
