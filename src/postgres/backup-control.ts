@@ -78,9 +78,7 @@ export class BackupControl {
       throw statementError('could not ask the server what it is', error);
     });
     const facts = serverFacts(row);
-    const timeouts = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
-    if (facts.version.hasIdleSessionTimeout) timeouts.push('idle_session_timeout');
-    for (const name of timeouts) await ask(`set ${name} = 0`);
+    for (const name of facts.version.timeouts) await ask(`set ${name} = 0`);
     return new BackupControl(session, facts);
   }
 

@@ -22,8 +22,8 @@ export interface Version {
   readonly backupFunctions: readonly string[];
   /** pg_stop_backup waits for the archiver itself and cannot be told not to. */
   readonly stopWaitsForArchive: boolean;
-  /** Ends sessions that are idle outside of a transaction. */
-  readonly hasIdleSessionTimeout: boolean;
+  /** Settings of a server, a database or a role that end a statement or a session that takes long. */
+  readonly timeouts: readonly string[];
   /** Settings of recovery are in postgresql.conf, with recovery.signal and standby.signal instead of recovery.conf. */
   readonly hasRecoverySignal: boolean;
 }
@@ -57,7 +57,11 @@ function version(
     stopBackup: number >= 150_000 ? stopPlain : stopExclusiveAware,
     backupFunctions: number >= 150_000 ? functionsPlain : functionsExclusiveAware,
     stopWaitsForArchive: false,
-    hasIdleSessionTimeout: number >= 140_000,
+    timeouts: [
+      ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'],
+      ...(number >= 140_000 ? ['idle_session_timeout'] : []),
+      ...(number >= 170_000 ? ['transaction_timeout'] : []),
+    ],
     hasRecoverySignal: number >= 120_000,
     ...differences,
   };

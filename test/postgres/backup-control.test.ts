@@ -130,6 +130,7 @@ describe('what is sent to later versions', () => {
     expect(asked).toContain(started);
     expect(asked).toContain(`select lsn::text as lsn, labelfile, spcmapfile from ${stopped}`);
     expect(asked.includes('set idle_session_timeout = 0')).toBe(Number(versionNumber) >= 140_000);
+    expect(asked.includes('set transaction_timeout = 0')).toBe(Number(versionNumber) >= 170_000);
     expect(asked).not.toContain('set statement_timeout = 600000');
   });
 });

@@ -60,13 +60,10 @@ async function pass(client: Socket, encrypted: boolean): Promise<void> {
   plain.pipe(server).pipe(plain);
 }
 
-async function attempt(environment: Readonly<Record<string, string>>) {
-  const run = await runProgram(
-    ['backup-push', '--no-wal-check', '--fast-checkpoint', made.cluster.dataDirectory],
-    {
-      environment: { ...made.environment, HOME: createScratch(), ...environment },
-    },
-  );
+async function attempt(environment: Readonly<Record<string, string>>, options = ['--fast-checkpoint']) {
+  const run = await runProgram(['backup-push', '--no-wal-check', ...options, made.cluster.dataDirectory], {
+    environment: { ...made.environment, HOME: createScratch(), ...environment },
+  });
   return { status: run.status, stderr: run.stderr, ...logEntries(run.stderr).at(-1) };
 }
 
@@ -102,6 +99,23 @@ describe('a password', () => {
       });
       expect(refused.stderr).not.toContain('a wrong one');
     }
+  });
+});
+
+describe('a role whose settings end what takes long', () => {
+  it('backs up all the same, also while it waits for a checkpoint that is spread', async () => {
+    const limits = ['statement_timeout', 'transaction_timeout', 'lock_timeout', 'idle_session_timeout'];
+    await made.cluster.query(
+      `create role hurried superuser login;
+      ${limits.map((name) => `alter role hurried set ${name} = 500;`).join('\n')}
+      create table dirtied as select g, repeat('x', 900) as filler from generate_series(1, 200) as g`,
+    );
+    // At this pace a checkpoint writes ten pages a second.
+    await made.cluster.configure({ checkpoint_timeout: '30s', checkpoint_completion_target: '0.1' });
+    const pushed = await attempt({ PGUSER: 'hurried' }, []);
+    expect(pushed).toMatchObject(connected);
+    const seconds = Number(/ seconds=(\d+)/.exec(pushed.stderr)?.[1]);
+    expect(seconds, 'the checkpoint took longer than the limit').toBeGreaterThanOrEqual(1);
   });
 });
 
