@@ -3,17 +3,14 @@ import { command, type Group } from './command.ts';
 import { flag, integer, required, requiredInteger, text } from './option.ts';
 
 const deletion = () => import('../commands/delete.ts');
-const retention = {
-  orphansOlderThan: text(
-    'AGE',
-    'also delete parts without a sentinel and interrupted uploads of this age, 7d by default; what is younger may be being made and is kept',
-  ),
-};
-
 const deleteOptions = {
   dryRun: flag('delete nothing, only show what would be deleted; the default, and wins over --confirm', 'n'),
   confirm: flag('really delete'),
   json: flag('print one JSON object instead of tables'),
+  orphansOlderThan: text(
+    'AGE',
+    'also delete parts without a sentinel and interrupted uploads of this age, 7d by default; what is younger may be being made and is kept',
+  ),
 };
 
 export const deleteGroup: Group = {
@@ -25,7 +22,7 @@ export const deleteGroup: Group = {
       summary: 'delete backups and WAL older than a backup or WAL segment',
       epilogue: 'Exit status: 0 when all is deleted, 1 when nothing or not all was.',
       positionals: { name: required('NAME', 'name of a backup, or of a WAL segment in the archive') },
-      options: retention,
+      options: {},
       fixed: { verb: 'before' },
       group: deleteOptions,
       load: deletion,
@@ -38,7 +35,6 @@ export const deleteGroup: Group = {
         retainDays: integer('DAYS', 'also keep what is needed to restore to any time of so many days', {
           default: undefined,
         }),
-        ...retention,
       },
       fixed: { verb: 'retain' },
       group: deleteOptions,
@@ -47,7 +43,7 @@ export const deleteGroup: Group = {
     everything: command({
       summary: 'delete all backups and all WAL',
       positionals: {},
-      options: retention,
+      options: {},
       fixed: { verb: 'everything' },
       group: deleteOptions,
       load: deletion,
@@ -56,7 +52,7 @@ export const deleteGroup: Group = {
       summary:
         'delete what old versions of WAL-E left in their own layouts (basebackups_000 to _004, wal_000 to _004)',
       positionals: {},
-      options: retention,
+      options: {},
       fixed: { verb: 'old-versions' },
       group: deleteOptions,
       load: deletion,

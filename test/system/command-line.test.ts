@@ -117,6 +117,14 @@ describe("the operator's commands", () => {
   });
 });
 
+it('what all verbs of delete have stands before the verb, as in the manual, or after it', async () => {
+  const environment = { WALE_FILE_PREFIX: `file://localhost${scratch}/nothing` };
+  for (const words of ['--orphans-older-than 0 everything', 'everything --orphans-older-than 0']) {
+    const { status, stderr } = await wale(`--terse delete ${words}`, { environment });
+    expect(status, stderr).toBe(0);
+  }
+});
+
 describe('an empty WALE_GPG_KEY_ID', () => {
   it('means no encryption, and says so', async () => {
     const file = join(scratch, '0000000E.history');
