@@ -1,52 +1,69 @@
 /**
- * Random lives of a database, on a file store and on S3 behind a way that spoils requests, for as long as
+ * Random lives of databases, on a file store and on S3 behind a way that spoils requests, for as long as
  * WALE_SOAK_MINUTES says: whatever a kept backup leads to can be restored, to the row. WALE_TEST_SEED makes the choices,
  * though not the moments, the same again.
  */
 import { chmodSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
+import { canMount, mountSmall } from '../harness/mount.ts';
 import { seededRandom } from '../harness/random.ts';
 import { createFaultProxy } from '../harness/s3/fault-proxy.ts';
 import { randomFaults } from '../harness/s3/random-faults.ts';
 import { createS3Server, TEST_BUCKET } from '../harness/s3/server.ts';
 import { testEnvironment } from '../harness/s3/store.ts';
 import { createScratch } from '../harness/scratch.ts';
-import { NEWEST_POSTGRES } from '../harness/staging.ts';
-import { Life } from './life.ts';
+import { killCalls } from './calls.ts';
+import { chooseKind, describeKind } from './kind.ts';
+import { Life, type Surroundings } from './life.ts';
 
 const SEED = Number(process.env.WALE_TEST_SEED ?? Date.now() % 1_000_000);
 const MINUTES = Number(process.env.WALE_SOAK_MINUTES ?? 10);
+/** Then another one begins, with the next seed. */
+const LIFE_MINUTES = 4;
+const SMALL_BYTES = 1024 ** 3;
+
 const opened: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-async function live(environment: Readonly<Record<string, string>>): Promise<void> {
-  const random = seededRandom(SEED);
+type Archive = Pick<Surroundings, 'environment' | 'small'>;
+
+async function live(seed: number, minutes: number, archive: Archive): Promise<void> {
+  const random = seededRandom(seed);
   const began = performance.now();
   const say = (what: string) => {
     process.stdout.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(8)} s  ${what}\n`);
   };
-  say(`seed ${SEED}`);
-  const life = await Life.begin({ version: NEWEST_POSTGRES, environment, random, say });
+  const kind = chooseKind(random);
+  say(`seed ${seed}: ${describeKind(kind)}`);
+  const life = await Life.begin({ ...archive, kind, random, say });
   const killer = new AbortController();
-  const killing = life.killing(killer.signal);
+  // Chances of its own: its moments must not change what the life chooses.
+  const killing = killCalls(seededRandom(seed + 1), killer.signal);
   try {
     const events = [
       ['write', 4, () => life.write()],
-      ['back up', 2, () => life.backUp()],
+      ['back up', 3, () => life.backUp()],
+      ['back up the stopped server', 0.5, () => life.backUpOffline()],
+      ['copy by hand', 0.5, () => life.copyByHand()],
       ['crash', 1, () => life.crash()],
       ['delete', 1, () => life.deleteOld()],
-      ['come back', 3, () => life.comeBack()],
+      ['verify', 1, () => life.verify()],
+      ['come back', 4, () => life.comeBack()],
       ['fail over', 1, () => life.failOver()],
+      ['standby', 2, () => life.haveStandby()],
+      ['promote', 1, () => life.promoteStandby()],
+      ['no room', 0.5, () => life.haveNoRoom()],
     ] as const;
-    const lots = events.flatMap((event) => Array.from({ length: event[1] }, () => event));
-    while (performance.now() - began < MINUTES * 60_000) {
+    const lots = events.flatMap((event) => Array.from({ length: event[1] * 2 }, () => event));
+    while (performance.now() - began < minutes * 60_000) {
       const [name, , happen] = lots[Math.floor(random() * lots.length)] ?? events[0];
       say(name);
       await happen();
     }
+    await life.comeBack();
     expect(life.timesComeBack()).toBeGreaterThan(0);
   } finally {
     killer.abort();
@@ -55,10 +72,23 @@ async function live(environment: Readonly<Record<string, string>>): Promise<void
   }
 }
 
+async function liveOneAfterTheOther(place: (seed: number) => Archive): Promise<void> {
+  const end = performance.now() + MINUTES * 60_000;
+  for (let seed = SEED; performance.now() < end; seed += 1) {
+    const minutes = Math.min(LIFE_MINUTES, (end - performance.now()) / 60_000);
+    await live(seed, minutes, place(seed));
+  }
+}
+
 it('can be restored to every moment that a kept backup leads to, from files', async () => {
-  const archive = createScratch();
-  chmodSync(archive, 0o777);
-  await live({ WALE_FILE_PREFIX: `file://localhost${archive}` });
+  const isSmall = canMount();
+  await liveOneAfterTheOther(() => {
+    const archive = createScratch();
+    if (isSmall) mountSmall(archive, SMALL_BYTES);
+    chmodSync(archive, 0o777);
+    const environment = { WALE_FILE_PREFIX: `file://localhost${archive}` };
+    return { environment, small: isSmall ? archive : undefined };
+  });
 });
 
 it('can be restored to every moment that a kept backup leads to, from S3 through a bad network', async () => {
@@ -66,5 +96,8 @@ it('can be restored to every moment that a kept backup leads to, from S3 through
   opened.push(server);
   const proxy = await createFaultProxy(server.url, randomFaults(seededRandom(SEED), 0.03));
   opened.push(proxy);
-  await live({ ...testEnvironment(proxy.url), WALE_S3_PREFIX: `s3://${TEST_BUCKET}/life` });
+  await liveOneAfterTheOther((seed) => {
+    const environment = { ...testEnvironment(proxy.url), WALE_S3_PREFIX: `s3://${TEST_BUCKET}/life-${seed}` };
+    return { environment, small: undefined };
+  });
 });

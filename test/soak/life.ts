@@ -1,73 +1,64 @@
 /**
- * The life of a database and its archive: it is written to, backed up, crashes, is restored to moments of its past on any
- * of its timelines, goes on from one of them, and old backups are deleted. Kept beside it is what must be restorable.
+ * The life of a database and its archive: it is written to, backed up, crashes, is followed by a standby and succeeded by
+ * it, is restored to moments of its past on any of its timelines, goes on from one of them, and old backups are deleted.
+ * Kept beside it is what must be restorable.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { switchSegment } from '../harness/archiving.ts';
-import { poll } from '../harness/poll.ts';
-import { type Cluster, createCluster, openCluster } from '../harness/postgres.ts';
-import { type ProgramResult, startProgram } from '../harness/program.ts';
-import { createScratch } from '../harness/scratch.ts';
+import { createCluster } from '../harness/postgres.ts';
+import type { ProgramResult } from '../harness/program.ts';
 import { expectSound } from '../harness/sound-cluster.ts';
-import { stageProgram } from '../harness/staging.ts';
-import { checkAccounts, createAccounts, startWriting, type WriteLoad } from '../harness/write-load.ts';
-
-/** A place on one of the timelines. */
-interface Place {
-  readonly timeline: number;
-  /** Of all points and backups, in the order in which they were made. */
-  readonly order: number;
-}
-
-interface Point extends Place {
-  readonly name: string;
-  readonly fingerprint: string;
-}
-
-interface Backup extends Place {
-  readonly name: string;
-}
+import { checkAccounts, createAccounts } from '../harness/write-load.ts';
+import { copyByHand, openByHand } from './by-hand.ts';
+import { type CallOptions, call, MARK, type Operator } from './calls.ts';
+import { fillUp } from './full-disk.ts';
+import { createKeys, type Keys, type Kind, pick, serverSettings } from './kind.ts';
+import { Member, timelineOf } from './member.ts';
+import { Past, type Place, type Point, type Way } from './past.ts';
+import { expectPoint, markPoint, untilReplayed, whileWriting, writtenTo } from './points.ts';
+import { chooseTarget, restore } from './restoring.ts';
 
 export interface Surroundings {
-  readonly version: number;
+  readonly kind: Kind;
   /** Where the archive is, and how to get there. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The archive's folder, where it is a small file system of its own. */
+  readonly small: string | undefined;
   readonly random: () => number;
   readonly say: (what: string) => void;
 }
 
-const MARK = { WALE_SOAK: String(process.pid), WALE_LOG_DESTINATION: 'stderr' };
-
-const FINGERPRINT = `select (select md5(string_agg(id || ':' || balance, ',' order by id)) from account)
-  || ' ' || (select count(*) || ' ' || coalesce(sum(amount), 0) || ' ' || coalesce(max(id), 0) from transfer)`;
-
 export class Life {
   readonly #around: Surroundings;
-  readonly #points: Point[] = [];
-  #backups: Backup[] = [];
-  /** Where each timeline left another one; the first has no entry. */
-  readonly #forks = new Map<number, Place>();
-  #primary: Cluster;
+  readonly #keys: Keys;
+  readonly #operator: Operator;
+  readonly #past = new Past();
+  #primary: Member;
+  #standby: Member | undefined;
+  #oids: readonly string[] = [];
   #timeline = 1;
-  #order = 0;
+  #marks = 0;
   #returns = 0;
 
   static async begin(around: Surroundings): Promise<Life> {
-    const settings = { wal_level: 'replica', ...archiving(), wal_keep_size: '32MB' };
-    const { version } = around;
-    const primary = await createCluster({ version, segmentMb: 1, initdbArguments: ['-k'], settings });
-    const life = new Life(around, primary);
-    await life.#start(primary);
-    await createAccounts(primary);
-    await life.backUp();
+    const { version, segmentMb, tablespaces } = around.kind;
+    const cluster = await createCluster({
+      version,
+      segmentMb: version < 11 ? undefined : segmentMb,
+      initdbArguments: ['-k'],
+      tablespaces,
+      settings: serverSettings(around.kind),
+    });
+    const life = new Life(around, new Member(cluster));
+    await life.#fill();
     return life;
   }
 
-  private constructor(around: Surroundings, primary: Cluster) {
+  private constructor(around: Surroundings, primary: Member) {
     this.#around = around;
     this.#primary = primary;
+    this.#keys = createKeys(around.kind);
+    const { random, say } = around;
+    this.#operator = { random, say, environment: { ...around.environment, ...this.#keys.operator } };
   }
 
   /** How often a point was restored, and was as it had been. */
@@ -76,7 +67,9 @@ export class Life {
   }
 
   async end(): Promise<void> {
+    await this.#standby?.dispose();
     await this.#primary.dispose();
+    this.#keys.dispose();
   }
 
   /** Written to for a while; what it holds then is a point to come back to. */
@@ -85,230 +78,258 @@ export class Life {
     await this.#mark();
   }
 
-  /** While it is written to; a killed one must not count. */
+  /** While it is written to, from the primary or the standby; a killed one must not count. */
   async backUp(): Promise<void> {
-    const { dataDirectory, environment } = this.#primary;
+    const standby = this.#around.random() < 0.5 ? this.#standby : undefined;
+    if (standby !== undefined) await this.#checkpointed(standby);
+    const { dataDirectory, environment } = (standby ?? this.#primary).cluster;
     const args = ['backup-push', '--fast-checkpoint', '--pool-size', '2', dataDirectory];
     await this.#writing(async () => {
-      const { status, stderr } = await this.#wale(args, environment);
-      if (status === null) return;
-      if (status !== 0) throw new Error(`backup-push: ${stderr}`);
+      const { status, stderr } = await this.#wale(args, { environment });
+      const ended = standby?.cluster.isRunning() === false;
+      if (status !== 0 && status !== null && !ended) throw new Error(`backup-push: ${stderr}`);
     });
-    const known = new Set(this.#backups.map(({ name }) => name));
-    for (const name of await this.#listed()) {
-      // One that was killed at its very end is listed, too.
-      if (!known.has(name)) this.#backups.push({ name, timeline: this.#timeline, order: this.#next() });
-    }
+    await this.#learnBackups();
     await this.#mark();
+  }
+
+  /** Of the primary when it is stopped. */
+  async backUpOffline(): Promise<void> {
+    const { cluster } = this.#primary;
+    await cluster.stop('fast');
+    const { status, stderr } = await this.#wale(['backup-push', '--while-offline', cluster.dataDirectory]);
+    if (status !== 0 && status !== null) throw new Error(`backup-push --while-offline: ${stderr}`);
+    await this.#primary.start(this.#archiving());
+    await this.#learnBackups();
+    await this.#mark();
+  }
+
+  /** A copy of the server's files that the program did not make needs nothing but the WAL. */
+  async copyByHand(): Promise<void> {
+    const { cluster } = this.#primary;
+    let folder = '';
+    await this.#writing(async () => {
+      folder = await copyByHand(cluster);
+    });
+    await this.#mark();
+    const point = this.#past.points.at(-1);
+    if (point === undefined) return;
+    const target = { recovery_target_name: point.name, recovery_target_timeline: String(point.timeline) };
+    const settings = { ...serverSettings(this.#around.kind), archive_mode: 'off' };
+    const copy = await openByHand(folder, target, settings, cluster.version);
+    await this.#reached(copy, point, 'a copy by hand');
+    await copy.dispose();
   }
 
   async crash(): Promise<void> {
     await this.#writing(async () => {
       await delay(this.#around.random() * 500);
-      await this.#primary.stop('immediate');
+      await this.#primary.cluster.stop('immediate');
     });
-    await this.#start(this.#primary);
-    await checkAccounts(this.#primary);
+    await this.#primary.start(this.#archiving());
+    await checkAccounts(this.#primary.cluster);
     await this.#mark();
   }
 
   async deleteOld(): Promise<void> {
-    const keep = 1 + Math.floor(this.#around.random() * 3);
-    const args = ['delete', '--confirm', 'retain', String(keep)];
-    const { status, stderr } = await this.#wale(args);
-    if (status !== 0 && status !== null) throw new Error(`delete: ${stderr}`);
+    const { random } = this.#around;
+    const { backups } = this.#past;
+    const keep = 1 + Math.floor(random() * 3);
+    const oldest = pick(random, backups);
+    const isBefore = oldest !== undefined && random() < 0.3;
+    const rule = isBefore ? ['before', oldest.name] : ['retain', String(keep)];
+    const orphans = random() < 0.5 ? ['--orphans-older-than', '0'] : [];
+    const { status, stderr } = await this.#wale(['delete', '--confirm', ...rule, ...orphans]);
+    if (status !== 0 && status !== null) throw new Error(`delete ${rule.join(' ')}: ${stderr}`);
     const listed = new Set(await this.#listed());
-    const newest = this.#backups.slice(-keep);
-    const lost = newest.filter(({ name }) => !listed.has(name));
-    if (lost.length > 0) throw new Error(`retain ${keep} took ${lost.map(({ name }) => name)}\n${stderr}`);
-    this.#backups = this.#backups.filter(({ name }) => listed.has(name));
+    const stay = isBefore ? backups.slice(backups.indexOf(oldest)) : backups.slice(-keep);
+    const lost = stay.filter(({ name }) => !listed.has(name)).map(({ name }) => name);
+    if (lost.length > 0) throw new Error(`delete ${rule.join(' ')} took ${lost}\n${stderr}`);
+    this.#past.backups = backups.filter(({ name }) => listed.has(name));
+  }
+
+  /** What wal-verify says must be what we know: all that is there leads somewhere. */
+  async verify(): Promise<void> {
+    const read = this.#around.random() < 0.5 ? ['--read'] : [];
+    const { status, stdout, stderr } = await this.#wale(['wal-verify', ...read], { mortal: false });
+    if (status !== 0) throw new Error(`wal-verify ${read}:\n${stdout}${stderr}`);
   }
 
   /** Any moment that any backup leads to, looked at and thrown away. */
   async comeBack(): Promise<void> {
-    const ways = this.#ways();
-    const way = ways[Math.floor(this.#around.random() * ways.length)];
+    const way = pick(this.#around.random, this.#past.ways());
     if (way === undefined) return;
-    const copy = await this.#restored(way.backup, way.point, { archive_mode: 'off' });
+    const copy = await this.#restored(way, { archive_mode: 'off' });
     await copy.dispose();
   }
 
   /** The server is lost; what follows it goes on from a point, most often the last one. */
   async failOver(): Promise<void> {
-    const ways = this.#ways();
-    const last = ways.filter(({ point }) => point === this.#points.at(-1));
+    const ways = this.#past.ways();
+    const last = ways.filter(({ point }) => point === this.#past.points.at(-1));
     const among = last.length > 0 && this.#around.random() < 0.7 ? last : ways;
-    const way = among[Math.floor(this.#around.random() * among.length)];
+    const way = pick(this.#around.random, among);
     if (way === undefined) return;
+    await this.#dropStandby();
     await this.#primary.dispose();
-    const successor = await this.#restored(way.backup, way.point, archiving());
-    this.#primary = successor;
-    await successor.query('select pg_wal_replay_resume()');
-    await poll('the promotion', async () => (await successor.value('select pg_is_in_recovery()')) === 'f');
-    const segment = await successor.value('select pg_walfile_name(pg_current_wal_lsn())');
-    this.#timeline = Number.parseInt(segment.slice(0, 8), 16);
-    this.#forks.set(this.#timeline, { timeline: way.point.timeline, order: way.point.order });
-    await expectSound(successor);
+    this.#primary = await this.#restored(way, {});
+    await this.#succeed('paused');
+  }
+
+  /** A standby is made where there is none; else it crashes, or is given up. */
+  async haveStandby(): Promise<void> {
+    const { random, kind } = this.#around;
+    if (this.#standby !== undefined) {
+      if (random() < 0.3) return this.#dropStandby();
+      await this.#standby.cluster.stop('immediate');
+      await this.#standby.start();
+      return;
+    }
+    const here: Place = { timeline: this.#timeline, lsn: await writtenTo(this.#primary.cluster) };
+    const backup = pick(
+      random,
+      this.#past.backups.filter((one) => this.#past.leadsTo(one, here)),
+    );
+    if (backup === undefined) return;
+    const { socketDirectory, port, user } = this.#primary.cluster;
+    const isStreaming = random() < 0.7;
+    const standby = await restore(this.#operator, {
+      backup: backup.name,
+      options: ['--standby'],
+      oids: this.#oids,
+      settings: { ...serverSettings(kind), archive_mode: kind.standbyArchives },
+      streamsFrom: isStreaming ? `host=${socketDirectory} port=${port} user=${user}` : undefined,
+    });
+    this.#standby = standby;
+    await standby.start(this.#recovering());
+    this.#around.say(`a standby ${isStreaming ? 'that streams' : 'that follows by the archive'} runs`);
+  }
+
+  /** The primary is lost; the standby has all that was archived, and perhaps more. */
+  async promoteStandby(): Promise<void> {
+    const { random } = this.#around;
+    if (this.#standby === undefined) return;
+    const standby = this.#standby;
+    await this.#mark();
+    if (random() < 0.5) await this.#writing(() => delay(random() * 1000));
+    await untilReplayed(standby, this.#past.points.at(-1)?.lsn ?? 0n);
+    await this.#primary.cluster.stop(random() < 0.5 ? 'immediate' : 'fast');
+    await this.#primary.dispose();
+    this.#primary = standby;
+    this.#standby = undefined;
+    await this.#succeed('standby');
+  }
+
+  /** The archive's disk is full for a while: nothing counts that is not there, and all goes on afterwards. */
+  async haveNoRoom(): Promise<void> {
+    if (this.#around.small === undefined) return;
+    const empty = fillUp(this.#around.small);
+    try {
+      await this.#writing(() => delay(this.#around.random() * 1500));
+      const { dataDirectory, environment } = this.#primary.cluster;
+      const args = ['backup-push', '--fast-checkpoint', dataDirectory];
+      const { status, stderr } = await this.#wale(args, { environment, mortal: false });
+      if (status !== 1 || !/no space left/i.test(stderr))
+        throw new Error(`on a full disk: ${status} ${stderr}`);
+    } finally {
+      empty();
+    }
+    await this.#mark();
+  }
+
+  async #fill(): Promise<void> {
+    await this.#primary.start(this.#archiving());
+    const { cluster } = this.#primary;
+    await createAccounts(cluster);
+    const [first, second = first] = this.#around.kind.tablespaces;
+    if (first !== undefined)
+      await cluster.query(
+        `alter table transfer set tablespace ${first}; alter index account_pkey set tablespace ${second}`,
+      );
+    const spaces = await cluster.query("select oid from pg_tablespace where spcname not like 'pg\\_%'");
+    this.#oids = spaces.map(({ oid }) => oid ?? '');
+    while (this.#past.backups.length === 0) await this.backUp();
+  }
+
+  /** One that was killed at its very end is listed, too. */
+  async #learnBackups(): Promise<void> {
+    const lsn = await writtenTo(this.#primary.cluster);
+    const known = new Set(this.#past.backups.map(({ name }) => name));
+    for (const name of await this.#listed()) {
+      const timeline = Number.parseInt(name.slice('base_'.length, 'base_'.length + 8), 16);
+      if (!known.has(name)) this.#past.backups.push({ name, timeline, lsn });
+    }
+  }
+
+  #archiving(): Record<string, string> {
+    return { ...MARK, ...this.#around.environment, ...this.#keys.archiving };
+  }
+
+  #recovering(): Record<string, string> {
+    return { ...MARK, ...this.#around.environment, ...this.#keys.recovering };
+  }
+
+  /** The server that is restored, or was a standby, goes on as the primary. */
+  async #succeed(from: 'standby' | 'paused'): Promise<void> {
+    await this.#primary.promote(from);
+    const { timeline, history } = await timelineOf(this.#primary);
+    this.#around.say(`timeline ${timeline}: ${history.trim().split('\n').at(-1)}`);
+    this.#past.addTimeline(timeline, history);
+    this.#timeline = timeline;
+    await expectSound(this.#primary.cluster);
     await this.backUp();
   }
 
-  /** Processes of PostgreSQL's that may end at any moment without harm, ended at random until the signal aborts. */
-  async killing(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await delay(400 * this.#around.random());
-      const pids = runningCalls();
-      const pid = pids[Math.floor(this.#around.random() * pids.length)];
-      if (pid !== undefined && this.#around.random() < 0.2) kill(pid);
-    }
+  async #dropStandby(): Promise<void> {
+    const standby = this.#standby;
+    this.#standby = undefined;
+    await standby?.dispose();
   }
 
-  #next(): number {
-    this.#order += 1;
-    return this.#order;
-  }
-
-  async #start(cluster: Cluster): Promise<void> {
-    await cluster.start({ environment: { ...MARK, ...this.#around.environment } });
+  /** Without a checkpoint in between a standby's backup would start where another one did. */
+  async #checkpointed(standby: Member): Promise<void> {
+    await this.#primary.cluster.query('checkpoint');
+    await untilReplayed(standby, await writtenTo(this.#primary.cluster));
   }
 
   async #writing(meanwhile: () => Promise<void>): Promise<void> {
-    const load: WriteLoad = startWriting(this.#primary);
-    try {
-      await meanwhile();
-    } finally {
-      // Where the server was stopped the clients end with an error.
-      await load.stop().catch(() => undefined);
-    }
+    await whileWriting(this.#primary.cluster, meanwhile);
   }
 
-  /** What is in the archive now is enough to come back to this moment. */
   async #mark(): Promise<void> {
-    const order = this.#next();
-    const name = `point-${order}`;
-    const fingerprint = await this.#primary.value(FINGERPRINT);
-    await this.#primary.query(`select pg_create_restore_point('${name}')`);
-    await this.#archived(await switchSegment(this.#primary));
-    this.#points.push({ name, timeline: this.#timeline, order, fingerprint });
-  }
-
-  /** An archiver that failed three times in a row pauses for a minute, unless a new segment wakes it. */
-  async #archived(segment: string): Promise<void> {
-    const waits = join(this.#primary.walDirectory, 'archive_status', `${segment}.ready`);
-    let looks = 0;
-    await poll(`${segment} to be archived`, async () => {
-      looks += 1;
-      if (looks % 100 === 0) await switchSegment(this.#primary);
-      return !existsSync(waits);
-    });
-  }
-
-  /** Each point with each backup that leads to it. */
-  #ways(): { readonly backup: Backup; readonly point: Point }[] {
-    return this.#points.flatMap((point) =>
-      this.#backups.filter((backup) => this.#leadsTo(backup, point)).map((backup) => ({ backup, point })),
-    );
-  }
-
-  #leadsTo(backup: Place, place: Place | undefined): boolean {
-    if (place === undefined) return false;
-    if (backup.timeline === place.timeline) return backup.order < place.order;
-    return this.#leadsTo(backup, this.#forks.get(place.timeline));
+    this.#marks += 1;
+    this.#past.points.push(await markPoint(this.#primary.cluster, `point-${this.#marks}`, this.#timeline));
   }
 
   /** Paused at the point, with what was there then. */
-  async #restored(
-    backup: Backup,
-    point: Point,
-    settings: Readonly<Record<string, string>>,
-  ): Promise<Cluster> {
+  async #restored(way: Way, settings: Readonly<Record<string, string>>): Promise<Member> {
+    const { backup, point } = way;
     this.#around.say(`from ${backup.name} to ${point.name} on timeline ${point.timeline}`);
-    const directory = join(createScratch(), 'data');
-    const target = ['--target-name', point.name, '--target-timeline', String(point.timeline)];
-    const name = backup === this.#backups.at(-1) ? 'LATEST' : backup.name;
-    const args = ['backup-fetch', '--recovery-conf', ...target, directory, name];
-    for (let round = 0; ; round += 1) {
-      const { status, stderr } = await this.#wale(args, {}, round === 0);
-      if (status === 0) break;
-      if (status !== null) throw new Error(`backup-fetch: ${stderr}`);
-    }
-    useStagedProgram(directory);
-    const cluster = await openCluster(directory, { settings: { hot_standby: 'on', ...settings } });
-    await this.#start(cluster);
-    await poll(
-      'the recovery to pause',
-      async () => (await cluster.value('select pg_is_wal_replay_paused()')) === 't',
-    );
-    const found = await cluster.value(FINGERPRINT);
-    if (found !== point.fingerprint) {
-      throw new Error(`${point.name} was ${point.fingerprint}, and ${backup.name} leads to ${found}`);
-    }
+    const copy = await restore(this.#operator, {
+      ...chooseTarget(this.#around.random, way, this.#timeline),
+      oids: this.#oids,
+      settings: { ...serverSettings(this.#around.kind), ...settings },
+    });
+    await this.#reached(copy, point, backup.name);
+    return copy;
+  }
+
+  async #reached(copy: Member, point: Point, from: string): Promise<void> {
+    await copy.start(this.#recovering());
+    await expectPoint(copy, point, from);
     this.#returns += 1;
-    return cluster;
   }
 
   /** Backups that are there, oldest first. */
   async #listed(): Promise<string[]> {
-    const { status, stdout, stderr } = await this.#wale(['backup-list', '--json'], {}, false);
+    const { status, stdout, stderr } = await this.#wale(['backup-list', '--json'], { mortal: false });
     if (status !== 0) throw new Error(`backup-list: ${stderr}`);
     const all: unknown = JSON.parse(stdout);
     if (!Array.isArray(all)) throw new Error(`backup-list --json: ${stdout}`);
     return all.map(({ name }) => String(name));
   }
 
-  /** One in four is killed (status null), sooner or later. */
-  async #wale(
-    args: readonly string[],
-    more: Readonly<Record<string, string>> = {},
-    mortal = true,
-  ): Promise<ProgramResult> {
-    const environment = { ...MARK, ...this.#around.environment, ...more };
-    const { child, finished } = startProgram(['--terse', ...args], { environment });
-    const patience = mortal && this.#around.random() < 0.25 ? this.#around.random() * 2500 : undefined;
-    const timer = patience === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), patience);
-    const result = await finished;
-    clearTimeout(timer);
-    this.#around.say(`${args[0]} ${result.status === null ? 'was killed' : `exited ${result.status}`}`);
-    return result;
-  }
-}
-
-/** A killed archive_command would make the archiver pause for ten seconds; a shell takes that on itself. */
-function archiving(): Record<string, string> {
-  const command = `${stageProgram()} --terse wal-push --mark-done -p 4 %p || exit 1`;
-  return { archive_mode: 'on', archive_command: command };
-}
-
-/** The server's user may not be able to read this checkout, which restore_command names. */
-function useStagedProgram(directory: string): void {
-  const path = join(directory, 'postgresql.auto.conf');
-  const text = readFileSync(path, 'utf8');
-  writeFileSync(path, text.replace(/^(restore_command = ')\S+ \S+/m, `$1${stageProgram()}`));
-}
-
-/** wal-push and what fetches ahead; a wal-fetch that dies of a signal ends the recovery, as PostgreSQL has it. */
-function runningCalls(): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => {
-      const words = procFile(pid, 'cmdline').split('\0');
-      if (!words.includes('wal-push') && !words.includes('wal-prefetch')) return false;
-      return procFile(pid, 'environ').split('\0').includes(`WALE_SOAK=${MARK.WALE_SOAK}`);
-    });
-}
-
-function procFile(pid: number, name: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended before us.
+  #wale(args: readonly string[], options: CallOptions = {}): Promise<ProgramResult> {
+    return call(this.#operator, args, options);
   }
 }
