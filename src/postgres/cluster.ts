@@ -1,11 +1,11 @@
 /**
  * Walks a data directory that a server may be changing, and yields what belongs in a base backup: folders before what
  * is in them, the root first. What vanishes meanwhile is left out; any other trouble is an error. Memory is bounded by
- * the longest list of sub-folders, not by the number of files.
+ * the names of the largest folder, not by the number of files.
  *
  * Names are byte strings: each character is one byte (latin1), since a file's name need not be UTF-8.
  */
-import { type Dir, promises as fs, type PathLike, type Stats } from 'node:fs';
+import { promises as fs, type PathLike, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { isEmptied, isLeftOut } from './cluster-contents.ts';
 import { isDatabaseFolder, relationFile } from './relation-file.ts';
@@ -145,39 +145,24 @@ function followed(folder: Folder, name: string, self: string, walk: ClusterWalk)
   walk.odd({ kind: 'folder behind a link', name: textOf(name) });
 }
 
-/** Ends early when the folder vanishes while it is read. */
+/**
+ * None where the folder vanished. Names alone: where the file system does not say what an entry is (NFS, XFS and ext4 without
+ * that feature), Node's directory streams look at it by a path that they cannot make, and lose what was read besides.
+ */
 async function* batches(path: string): AsyncGenerator<string[]> {
-  const folder = await present(fs.opendir(bytes(path), { encoding: 'latin1', bufferSize: BATCH }));
-  if (folder === undefined) return;
-  try {
-    for (let names = await namesOf(folder, path); names.length > 0; names = await namesOf(folder, path)) {
-      yield names;
-    }
-  } finally {
-    await folder.close();
-  }
+  const names = (await present(fs.readdir(bytes(path), { encoding: 'latin1' }))) ?? [];
+  for (let start = 0; start < names.length; start += BATCH) yield names.slice(start, start + BATCH);
 }
 
-/** At most a batch; none at the end. */
-async function namesOf(folder: Dir, path: string): Promise<string[]> {
-  const names: string[] = [];
-  while (names.length < BATCH) {
-    const next = await present(folder.read(), path);
-    if (next === undefined || next === null) break;
-    names.push(next.name);
-  }
-  return names;
-}
-
-/** undefined when it vanished: the server drops files and databases while we look. `path` where Node does not name it. */
-async function present<T>(found: Promise<T>, path?: string): Promise<T | undefined> {
+/** undefined when it vanished: the server drops files and databases while we look. */
+async function present<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new UserError('could not read the data directory', {
-      detail: `${(error as Error).message}${path === undefined ? '' : ` "${textOf(path)}"`}`,
+      detail: (error as Error).message,
       hint: code === 'EACCES' ? 'Run as the user who owns the data directory.' : undefined,
       cause: error,
     });

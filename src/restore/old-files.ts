@@ -1,8 +1,9 @@
 /** Files of another time among the restored ones (--force): the restore removes nothing, and PostgreSQL knows no difference. */
-import { lstat, opendir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import type { Log } from '../log.ts';
 import type { Call } from '../store/store.ts';
 import { shown, toBytes } from '../tar/member-error.ts';
+import { entriesIn } from './folder-entries.ts';
 import type { Marker } from './marker.ts';
 import type { Plan } from './plan.ts';
 import { ifThere } from './target.ts';
@@ -47,12 +48,11 @@ export async function warnOfOldFiles(
 async function look(root: string, inside: string, found: Found, signal: AbortSignal): Promise<void> {
   const folders = [''];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    const path = Buffer.from(`${root}${folder}`, 'latin1');
-    const entries = await ifThere(() => opendir(path, { encoding: 'latin1', bufferSize: 1000 }));
-    for await (const entry of entries ?? []) {
+    for (const entry of await entriesIn(`${root}${folder}`)) {
       signal.throwIfAborted();
-      const name = `${folder}/${entry.name}`;
-      if (entry.isDirectory() && !(inside === '' && NOT_LOOKED_AT.test(entry.name))) folders.push(name);
+      const base = entry.name.toString('latin1');
+      const name = `${folder}/${base}`;
+      if (entry.isDirectory() && !(inside === '' && NOT_LOOKED_AT.test(base))) folders.push(name);
       if (entry.isFile()) await judge(`${root}${name}`, `${inside}${name}`.replace(/^\//, ''), found);
     }
   }

@@ -1,7 +1,8 @@
 /** What lies in the directories of a restore that is under way. */
-import { lstat, opendir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import type { Call } from '../store/store.ts';
 import { toBytes } from '../tar/member-error.ts';
+import { entriesIn } from './folder-entries.ts';
 import { ifThere } from './target.ts';
 
 export interface FoundFiles {
@@ -20,15 +21,14 @@ export async function countFiles(
   // Byte strings: names need not be UTF-8.
   const folders = [toBytes(directory)];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    const path = Buffer.from(folder, 'latin1');
-    const entries = await ifThere(() => opendir(path, { encoding: 'latin1', bufferSize: 1000 }));
-    for await (const entry of entries ?? []) {
+    for (const entry of await entriesIn(folder)) {
       signal.throwIfAborted();
-      if (entry.isDirectory()) folders.push(`${folder}/${entry.name}`);
+      const path = `${folder}/${entry.name.toString('latin1')}`;
+      if (entry.isDirectory()) folders.push(path);
       if (!entry.isFile()) continue;
       found.files += 1;
       if (!sized) continue;
-      const file = Buffer.from(`${folder}/${entry.name}`, 'latin1');
+      const file = Buffer.from(path, 'latin1');
       found.bytes += (await ifThere(() => lstat(file)))?.size ?? 0;
     }
   }

@@ -2,7 +2,8 @@
  * Files under a root as keys, ascending by their bytes. A folder with more names than fit in some 8 MB is read several
  * times; synchronous calls, since a million of them through the thread pool take ten times as long.
  */
-import { type Dirent, opendirSync, type Stats, statSync } from 'node:fs';
+import { type Dir, type Dirent, opendirSync, type Stats, statSync } from 'node:fs';
+import { StoreError } from '../errors.ts';
 import { modifiedOf } from './file-date.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { SmallestNames } from './smallest-names.ts';
@@ -55,9 +56,7 @@ function* namesIn(folder: string, options: FolderOptions): Generator<string> {
   const names = new SmallestNames();
   let after: string | undefined;
   do {
-    names.restart(after);
-    for (const name of namesAsStored(folder, latin1(options.start)))
-      if (name.endsWith('/') || options.wanted(name)) names.add(name);
+    gather(folder, options, names, after);
     for (const name of names.ascending()) {
       after = name;
       const decoded = decodeName(name);
@@ -66,28 +65,89 @@ function* namesIn(folder: string, options: FolderOptions): Generator<string> {
   } while (names.isPartial);
 }
 
-/** In whatever order. 'latin1' keeps each byte as one character, so the order of the strings is that of the bytes. */
-function* namesAsStored(folder: string, start: string): Generator<string> {
+/**
+ * Where the file system does not say what an entry is (NFS in large folders, sshfs, ext4 without `filetype`), Node looks
+ * at it by itself: by a wrong name if that is not ASCII, and one that is gone takes along those that were read with it.
+ */
+function gather(
+  folder: string,
+  options: FolderOptions,
+  names: SmallestNames,
+  after: string | undefined,
+): void {
+  const add = (found: Iterable<string>) => {
+    names.restart(after);
+    for (const name of found) if (name.endsWith('/') || options.wanted(name)) names.add(name);
+  };
+  const start = latin1(options.start);
   try {
-    const directory = opendirSync(folder, { encoding: 'latin1' });
-    try {
-      for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-        if (!entry.name.startsWith(start)) continue;
-        yield isFolder(folder, entry) ? `${entry.name}/` : entry.name;
-      }
-    } finally {
-      directory.closeSync();
-    }
+    add(namesAsStored(folder, start, manyEntries));
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return;
-    throw fileError('could not list a folder', folder, error);
+    if (!(error instanceof StoreError && isVanished(error.cause))) throw error;
+    add(namesAsStored(folder, start, entriesOneByOne));
   }
 }
 
+interface NamedEntry {
+  /** One character a byte ('latin1'), so the order of the strings is that of the bytes. */
+  readonly name: string;
+  readonly entry: Dirent;
+}
+
+/** In whatever order. */
+function* namesAsStored(
+  folder: string,
+  start: string,
+  read: (folder: string) => Iterable<NamedEntry>,
+): Generator<string> {
+  try {
+    for (const { name, entry } of read(folder))
+      if (name.startsWith(start)) yield isFolder(folder, name, entry) ? `${name}/` : name;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR') && !isVanished(error)) return;
+    throw isErrno(error) ? fileError('could not list a folder', folder, error) : error;
+  }
+}
+
+function* manyEntries(folder: string): Generator<NamedEntry> {
+  const directory = opendirSync(folder, { encoding: 'latin1' });
+  try {
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
+      yield { name: entry.name, entry };
+  } finally {
+    directory.closeSync();
+  }
+}
+
+/** Of those whose names are UTF-8; what vanishes meanwhile is left out. */
+function* entriesOneByOne(folder: string): Generator<NamedEntry> {
+  const directory = opendirSync(folder, { bufferSize: 1 });
+  try {
+    for (let entry = nextEntry(directory); entry !== null; entry = nextEntry(directory))
+      if (entry !== undefined) yield { name: latin1(entry.name), entry };
+  } finally {
+    directory.closeSync();
+  }
+}
+
+function nextEntry(directory: Dir): Dirent | null | undefined {
+  try {
+    return directory.readSync();
+  } catch (error) {
+    if (isVanished(error)) return undefined;
+    throw error;
+  }
+}
+
+/** An entry, not the folder. */
+function isVanished(error: unknown): boolean {
+  return isErrno(error, 'ENOENT') && error.syscall === 'lstat';
+}
+
 /** Operators link a tree (wal_005, say) to another disk: a link to a folder is a folder. */
-function isFolder(parent: string, entry: Dirent): boolean {
+function isFolder(parent: string, stored: string, entry: Dirent): boolean {
   if (!entry.isSymbolicLink()) return entry.isDirectory();
-  const name = decodeName(entry.name);
+  const name = decodeName(stored);
   return name !== undefined && statIfThere(`${parent}/${name}`)?.isDirectory() === true;
 }
 

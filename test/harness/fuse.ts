@@ -23,6 +23,8 @@ export interface FuseRule {
   readonly delayMs?: number;
   /** The file system dies of it, as if its process were killed. */
   readonly kill?: boolean;
+  /** Of opendir: what an entry is has to be asked for, as with NFS in large folders, with sshfs, or on ext4 without `filetype`. */
+  readonly untyped?: boolean;
 }
 
 export interface Fuse {

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type ClusterEntry, type ClusterWalk, type Oddity, walkCluster } from '../../src/postgres/cluster.ts';
 import { readTablespaces } from '../../src/postgres/tablespaces.ts';
 import { versionOfServer } from '../../src/postgres/version.ts';
+import { mountFuse } from '../harness/fuse.ts';
 import { canMount, mountLargeInodes } from '../harness/mount.ts';
 import { createScratch } from '../harness/scratch.ts';
 
@@ -330,5 +331,21 @@ describe('a cluster on a file system with inodes of 64 bits', () => {
     const space = `pg_tblspc/16384/${TABLESPACE_FOLDER}/`;
     expect(await names()).toEqual(['/', 'PG_VERSION', 'base/', 'base/1', 'pg_tblspc/', space]);
     expect(odd).toEqual([]);
+  });
+});
+
+describe('a cluster on a file system that tells no types', () => {
+  it('is taken with all but what vanishes, whatever the names are', async ({ skip }) => {
+    const disk = mountFuse();
+    if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
+    root = disk.folder;
+    make('base/1', 'base/2', 'base/3', 'base/ä', 'pg_tblspc/', 'PG_VERSION');
+    disk.obey(
+      { operation: 'opendir', untyped: true },
+      { operation: 'lookup', path: 'base/2', errno: 'ENOENT' },
+    );
+    const umlaut = Buffer.from('base/ä').toString('latin1');
+    const base = ['base/', 'base/1', 'base/3', umlaut];
+    expect(await names()).toEqual(['/', 'PG_VERSION', ...base, 'pg_tblspc/']);
   });
 });

@@ -18,6 +18,7 @@ import { createFileStore } from '../../src/store/file.ts';
 import { openFileStore } from '../../src/store/file-deadline.ts';
 import type { Store } from '../../src/store/store.ts';
 import { contents, storeContract } from '../contract/store.ts';
+import { mountFuse } from '../harness/fuse.ts';
 
 const call = { signal: new AbortController().signal };
 const createOnly = { ...call, createOnly: true, contentType: 'application/octet-stream' } as const;
@@ -182,6 +183,25 @@ describe('file store', () => {
     const keys = [];
     for await (const page of store.list('wal_005/a', call)) keys.push(...page.map((info) => info.key));
     expect(keys).toEqual(['wal_005/a.lzo']);
+  });
+
+  it('lists all there is where the file system tells no types and a file vanishes meanwhile', async ({
+    skip,
+  }) => {
+    const disk = mountFuse();
+    if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
+    const mounted = createFileStore(disk.folder);
+    const keys = [
+      ...Array.from({ length: 40 }, (_, i) => `wal_005/${i}.lzo`),
+      'wal_005/ä.lzo',
+      'wal_005/b/x',
+    ];
+    for (const key of keys) await mounted.put(listedKey(key), [Buffer.from('x')], createOnly);
+    const gone = { operation: 'lookup', path: '/7.lzo', errno: 'ENOENT' };
+    disk.obey({ operation: 'opendir', untyped: true }, gone);
+    const found = [];
+    for await (const page of mounted.list('wal_005/', call)) found.push(...page.map((info) => info.key));
+    expect(found.sort()).toEqual(keys.filter((key) => key !== 'wal_005/7.lzo').sort());
   });
 
   it('names the file and the remedy when it may not write', async () => {

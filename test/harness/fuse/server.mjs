@@ -138,9 +138,10 @@ const answers = {
     fs.closeSync(handleOf(body));
     handles.delete(Number(body.readBigUInt64LE(0)));
   },
-  opendir({ node }) {
+  opendir({ node }, { untyped }) {
     const entries = fs.readdirSync(pathOf(node), { withFileTypes: true });
-    return addHandle(entries.map((one) => [one.name, 1, one.isDirectory() ? 4 : 8]));
+    const type = (one) => (one.isDirectory() ? 4 : 8);
+    return addHandle(entries.map((one) => [one.name, 1, untyped ? 0 : type(one)]));
   },
   readdir({ body }) {
     return folderBody(handleOf(body), Number(body.readBigUInt64LE(8)), body.readUInt32LE(16));
@@ -158,13 +159,14 @@ function ruleFor({ operation, node, body }) {
   return rules.find((rule) => rule.operation === operation && path.includes(rule.path ?? '')) ?? {};
 }
 
-function respond({ operation, unique, ...request }, { errno }) {
+function respond({ operation, unique, ...request }, rule) {
+  const { errno } = rule;
   let bytes;
   try {
     if (errno !== undefined) throw Object.assign(new Error(errno), { code: errno });
     const answering = answers[operation];
     if (answering === undefined) throw Object.assign(new Error(operation), { code: 'ENOSYS' });
-    bytes = answer(unique, 0, answering(request) ?? Buffer.alloc(0));
+    bytes = answer(unique, 0, answering(request, rule) ?? Buffer.alloc(0));
   } catch (error) {
     const number = constants.errno[error.code];
     if (number === undefined) throw error;

@@ -1,0 +1,16 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { countFiles } from '../../src/restore/restored-files.ts';
+import { mountFuse } from '../harness/fuse.ts';
+
+const { signal } = new AbortController();
+
+it('counts the files of a restore on a file system that tells no types', async ({ skip }) => {
+  const disk = mountFuse();
+  if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
+  mkdirSync(join(disk.folder, 'base'));
+  for (const name of ['PG_VERSION', 'base/1', 'base/ä']) writeFileSync(join(disk.folder, name), 'four');
+  disk.obey({ operation: 'opendir', untyped: true });
+  expect(await countFiles(disk.folder, { sized: true, signal })).toEqual({ files: 3, bytes: 12 });
+});
