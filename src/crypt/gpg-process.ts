@@ -56,6 +56,7 @@ export async function* runGpg(
     signal.throwIfAborted();
     const complete = await (problem === undefined ? feed : soon(feed));
     watched.throwIfFailed();
+    if (child.signalCode !== null) throw killed(child.signalCode);
     if (problem === undefined && complete === true) return;
     const text = (await soon(message)) || (problem ?? 'gpg did not read its whole input');
     throw failed({ message: text, status: ((await soon(status)) ?? '').replaceAll('[GNUPG:] ', '') });
@@ -105,10 +106,15 @@ function watch(source: AsyncIterable<Uint8Array>) {
 /** undefined when gpg exited with 0, else how it ended. */
 function exitOf(child: ChildProcessWithoutNullStreams): Promise<string | undefined> {
   return new Promise((resolve) => {
-    child.once('exit', (code, killer) => {
-      if (code === 0) resolve(undefined);
-      else resolve(killer === null ? `gpg exited with ${code}` : `gpg was ended by ${killer}`);
-    });
+    child.once('exit', (code) => resolve(code === 0 ? undefined : `gpg exited with ${code}`));
+  });
+}
+
+/** What it had said by then tells nothing of keys and objects: it may have had the key and not have come to the end. */
+function killed(signal: NodeJS.Signals): UserError {
+  return new UserError('gpg was killed', {
+    detail: `gpg was ended by ${signal}, and not by wal-e.`,
+    hint: 'Try again. Where memory runs out the kernel kills programs, and says so in its log (dmesg).',
   });
 }
 

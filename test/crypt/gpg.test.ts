@@ -192,7 +192,16 @@ describe.runIf(hasGpg())('gpg', () => {
   test('a gpg that reads a little and dies by a signal is an error', async () => {
     const directory = fakeGpg('head -c 1000 >/dev/null; kill -9 $$');
     const error = await errorOf(all(encrypt(chunks(pattern(5_000_000)), { keyId: 'x', signal: never })));
-    expect(error.detail).toBe('gpg was ended by SIGKILL');
+    expect(error.message).toBe('gpg was killed');
+    expect(error.detail).toContain('gpg was ended by SIGKILL');
+    rmSync(directory, { recursive: true });
+  });
+
+  test('a gpg that is killed when it has the key is not taken for a damaged object', async () => {
+    const directory = fakeGpg("head -c 1000; echo '[GNUPG:] DECRYPTION_KEY 4A52 DF1F u' >&3; kill -9 $$");
+    const error = await errorOf(all(decryptIfEncrypted(chunks(golden), { signal: never })));
+    expect(error).not.toBeInstanceOf(DataError);
+    expect(error.message).toBe('gpg was killed');
     rmSync(directory, { recursive: true });
   });
 

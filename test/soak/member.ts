@@ -8,9 +8,9 @@ import type { Cluster } from '../harness/postgres.ts';
 /** An archiver that failed three times in a row pauses for a minute. */
 const LIMIT_MS = 600_000;
 
-/** What PostgreSQL says when restore_command was killed: itself, or below a shell. */
+/** What is said when restore_command was killed: itself, below a shell, or in the moment when it was about to be gpg. */
 const KILLED =
-  /could not restore file .* from archive: child process (was terminated by signal 9|exited with exit code 137)/;
+  /could not restore file .* from archive: child process (was terminated by signal 9|exited with exit code 137)|gpg was ended by SIGKILL/;
 
 export class Member {
   readonly cluster: Cluster;
