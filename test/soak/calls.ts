@@ -1,7 +1,7 @@
 /** Calls of the program, by an operator and by servers, and their deaths. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ProgramResult, startProgram } from '../harness/program.ts';
+import { logEntries, type ProgramResult, startProgram } from '../harness/program.ts';
 
 /** In the environment of every process that belongs to this soak. */
 export const MARK = { WALE_SOAK: String(process.pid), WALE_LOG_DESTINATION: 'stderr' };
@@ -33,6 +33,8 @@ export async function call(
   const result = await finished;
   clearTimeout(timer);
   operator.say(`${args[0]} ${result.status === null ? 'was killed' : `exited ${result.status}`}`);
+  for (const message of new Set(logEntries(result.stderr).map((entry) => `${entry.level} ${entry.message}`)))
+    operator.say(`    ${message}`);
   return result;
 }
 

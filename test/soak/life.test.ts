@@ -4,6 +4,7 @@
  * though not the moments, the same again.
  */
 import { chmodSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { canMount, mountSmall } from '../harness/mount.ts';
 import { seededRandom } from '../harness/random.ts';
@@ -28,7 +29,10 @@ afterEach(async () => {
   for (const one of opened.splice(0).reverse()) await one.close();
 });
 
-type Archive = Pick<Surroundings, 'environment' | 'small'>;
+interface Archive extends Pick<Surroundings, 'environment' | 'small'> {
+  /** Nothing reaches it until the promise is settled. */
+  readonly isolate?: (until: Promise<unknown>) => Promise<void>;
+}
 
 async function live(seed: number, minutes: number, archive: Archive): Promise<void> {
   const random = seededRandom(seed);
@@ -42,6 +46,11 @@ async function live(seed: number, minutes: number, archive: Archive): Promise<vo
   const killer = new AbortController();
   // Chances of its own: its moments must not change what the life chooses.
   const killing = killCalls(seededRandom(seed + 1), killer.signal);
+  const outage = async () => {
+    const over = archive.isolate?.(delay(500 + random() * 8000));
+    await (random() < 0.5 ? life.backUp() : life.comeBack());
+    await over;
+  };
   try {
     const events = [
       ['write', 4, () => life.write()],
@@ -50,12 +59,14 @@ async function live(seed: number, minutes: number, archive: Archive): Promise<vo
       ['copy by hand', 0.5, () => life.copyByHand()],
       ['crash', 1, () => life.crash()],
       ['delete', 1, () => life.deleteOld()],
+      ['delete beside a backup', 1, () => life.deleteBesideBackup()],
       ['verify', 1, () => life.verify()],
       ['come back', 4, () => life.comeBack()],
       ['fail over', 1, () => life.failOver()],
       ['standby', 2, () => life.haveStandby()],
       ['promote', 1, () => life.promoteStandby()],
       ['no room', 0.5, () => life.haveNoRoom()],
+      ['outage', 0.5, outage],
     ] as const;
     const lots = events.flatMap((event) => Array.from({ length: event[1] * 2 }, () => event));
     while (performance.now() - began < minutes * 60_000) {
@@ -94,10 +105,16 @@ it('can be restored to every moment that a kept backup leads to, from files', as
 it('can be restored to every moment that a kept backup leads to, from S3 through a bad network', async () => {
   const server = await createS3Server();
   opened.push(server);
-  const proxy = await createFaultProxy(server.url, randomFaults(seededRandom(SEED), 0.03));
+  const faults = randomFaults(seededRandom(SEED), 0.03);
+  const proxy = await createFaultProxy(server.url, faults);
   opened.push(proxy);
+  const isolate = async (until: Promise<unknown>) => {
+    proxy.plan = () => ({ kind: 'reset-before' });
+    await until;
+    proxy.plan = faults;
+  };
   await liveOneAfterTheOther((seed) => {
     const environment = { ...testEnvironment(proxy.url), WALE_S3_PREFIX: `s3://${TEST_BUCKET}/life-${seed}` };
-    return { environment, small: undefined };
+    return { environment, small: undefined, isolate };
   });
 });

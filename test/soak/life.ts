@@ -11,6 +11,7 @@ import { checkAccounts, createAccounts } from '../harness/write-load.ts';
 import { copyByHand, openByHand } from './by-hand.ts';
 import { type CallOptions, call, MARK, type Operator } from './calls.ts';
 import { fillUp } from './full-disk.ts';
+import { Keeper } from './keeper.ts';
 import { createKeys, type Keys, type Kind, pick, serverSettings } from './kind.ts';
 import { Member, timelineOf } from './member.ts';
 import { Past, type Place, type Point, type Way } from './past.ts';
@@ -32,6 +33,7 @@ export class Life {
   readonly #keys: Keys;
   readonly #operator: Operator;
   readonly #past = new Past();
+  readonly #keeper: Keeper;
   #primary: Member;
   #standby: Member | undefined;
   #oids: readonly string[] = [];
@@ -59,6 +61,7 @@ export class Life {
     this.#keys = createKeys(around.kind);
     const { random, say } = around;
     this.#operator = { random, say, environment: { ...around.environment, ...this.#keys.operator } };
+    this.#keeper = new Keeper(this.#operator, this.#past);
   }
 
   /** How often a point was restored, and was as it had been. */
@@ -89,7 +92,7 @@ export class Life {
       const ended = standby?.cluster.isRunning() === false;
       if (status !== 0 && status !== null && !ended) throw new Error(`backup-push: ${stderr}`);
     });
-    await this.#learnBackups();
+    await this.#keeper.learnMade(await writtenTo(this.#primary.cluster));
     await this.#mark();
   }
 
@@ -100,7 +103,7 @@ export class Life {
     const { status, stderr } = await this.#wale(['backup-push', '--while-offline', cluster.dataDirectory]);
     if (status !== 0 && status !== null) throw new Error(`backup-push --while-offline: ${stderr}`);
     await this.#primary.start(this.#archiving());
-    await this.#learnBackups();
+    await this.#keeper.learnMade(await writtenTo(this.#primary.cluster));
     await this.#mark();
   }
 
@@ -132,27 +135,16 @@ export class Life {
   }
 
   async deleteOld(): Promise<void> {
-    const { random } = this.#around;
-    const { backups } = this.#past;
-    const keep = 1 + Math.floor(random() * 3);
-    const oldest = pick(random, backups);
-    const isBefore = oldest !== undefined && random() < 0.3;
-    const rule = isBefore ? ['before', oldest.name] : ['retain', String(keep)];
-    const orphans = random() < 0.5 ? ['--orphans-older-than', '0'] : [];
-    const { status, stderr } = await this.#wale(['delete', '--confirm', ...rule, ...orphans]);
-    if (status !== 0 && status !== null) throw new Error(`delete ${rule.join(' ')}: ${stderr}`);
-    const listed = new Set(await this.#listed());
-    const stay = isBefore ? backups.slice(backups.indexOf(oldest)) : backups.slice(-keep);
-    const lost = stay.filter(({ name }) => !listed.has(name)).map(({ name }) => name);
-    if (lost.length > 0) throw new Error(`delete ${rule.join(' ')} took ${lost}\n${stderr}`);
-    this.#past.backups = backups.filter(({ name }) => listed.has(name));
+    await this.#keeper.deleteOld();
   }
 
-  /** What wal-verify says must be what we know: all that is there leads somewhere. */
+  /** What is being made stays, and what it leaves of the others. */
+  async deleteBesideBackup(): Promise<void> {
+    await this.#keeper.retain([], () => this.backUp());
+  }
+
   async verify(): Promise<void> {
-    const read = this.#around.random() < 0.5 ? ['--read'] : [];
-    const { status, stdout, stderr } = await this.#wale(['wal-verify', ...read], { mortal: false });
-    if (status !== 0) throw new Error(`wal-verify ${read}:\n${stdout}${stderr}`);
+    await this.#keeper.verify();
   }
 
   /** Any moment that any backup leads to, looked at and thrown away. */
@@ -251,16 +243,6 @@ export class Life {
     while (this.#past.backups.length === 0) await this.backUp();
   }
 
-  /** One that was killed at its very end is listed, too. */
-  async #learnBackups(): Promise<void> {
-    const lsn = await writtenTo(this.#primary.cluster);
-    const known = new Set(this.#past.backups.map(({ name }) => name));
-    for (const name of await this.#listed()) {
-      const timeline = Number.parseInt(name.slice('base_'.length, 'base_'.length + 8), 16);
-      if (!known.has(name)) this.#past.backups.push({ name, timeline, lsn });
-    }
-  }
-
   #archiving(): Record<string, string> {
     return { ...MARK, ...this.#around.environment, ...this.#keys.archiving };
   }
@@ -318,15 +300,6 @@ export class Life {
     await copy.start(this.#recovering());
     await expectPoint(copy, point, from);
     this.#returns += 1;
-  }
-
-  /** Backups that are there, oldest first. */
-  async #listed(): Promise<string[]> {
-    const { status, stdout, stderr } = await this.#wale(['backup-list', '--json'], { mortal: false });
-    if (status !== 0) throw new Error(`backup-list: ${stderr}`);
-    const all: unknown = JSON.parse(stdout);
-    if (!Array.isArray(all)) throw new Error(`backup-list --json: ${stdout}`);
-    return all.map(({ name }) => String(name));
   }
 
   #wale(args: readonly string[], options: CallOptions = {}): Promise<ProgramResult> {
