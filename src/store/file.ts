@@ -12,6 +12,7 @@ import { modifiedOf } from './file-date.ts';
 import { fileError, isErrno } from './file-error.ts';
 import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
 import { entriesUnder, type FileEntry, type ListOptions } from './file-list.ts';
+import { putError } from './file-put-error.ts';
 import { removeFiles } from './file-removal.ts';
 import * as fs from './file-system.ts';
 import type { Body, FoundObject, GetOptions, ObjectInfo, PutOptions, PutResult, Store } from './store.ts';
@@ -116,6 +117,8 @@ async function put(
     await fs.removeFile(temporary).catch(() => undefined);
     if (isErrno(error, 'EEXIST') && error.syscall === 'link') return existing(folder, path);
     if (signal.aborted) throw signal.reason;
+    if (isErrno(error, 'EPERM') && error.syscall === 'link' && (await isTaken(path)))
+      return existing(folder, path);
     throw putError(path, error);
   }
 }
@@ -132,6 +135,11 @@ async function existing(folder: string, path: string): Promise<PutResult> {
   } catch (error) {
     throw fileError('could not sync a folder', folder, error);
   }
+}
+
+/** SFTP has one word for every failure, which sshfs gives back as EPERM: also where another writer came first. */
+async function isTaken(path: string): Promise<boolean> {
+  return (await statIfThere(path).catch(() => undefined)) !== undefined;
 }
 
 /** What cannot be read cannot be compared either: that is for the reader to say. */
@@ -152,30 +160,6 @@ function randomHex(): string {
   return Math.floor(Math.random() * 2 ** 32)
     .toString(16)
     .padStart(8, '0');
-}
-
-function putError(path: string, error: unknown): unknown {
-  if (isErrno(error, 'EPERM', 'ENOTSUP', 'EMLINK', 'ENOSYS') && error.syscall === 'link') {
-    return new StoreError('the file system of the storage prefix cannot make hard links', {
-      detail: `Linking to "${path}" failed: ${(error as Error).message}`,
-      hint: 'Hard links are how an object appears whole and is never overwritten; use a file system that has them.',
-      transient: false,
-      cause: error,
-    });
-  }
-  const failure = isErrno(error) ? fileError('could not store a file', path, error) : error;
-  if (!(failure instanceof StoreError && isErrno(error, 'EINVAL', 'ENOTSUP') && isSync(error)))
-    return failure;
-  return new StoreError('the file system of the storage prefix cannot sync', {
-    detail: failure.detail,
-    hint: 'Only what is synced survives a crash: nothing is acknowledged on a file system that cannot do it. Use another.',
-    transient: false,
-    cause: error,
-  });
-}
-
-function isSync({ syscall }: NodeJS.ErrnoException): boolean {
-  return syscall === 'fsync' || syscall === 'fdatasync';
 }
 
 /** A delete running beside us may remove the empty folder between mkdir and open: make it again. */

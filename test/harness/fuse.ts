@@ -18,6 +18,8 @@ export interface FuseRule {
   /** A part of the path. */
   readonly path?: string;
   readonly errno?: string;
+  /** With errno: what was asked for is done nevertheless. */
+  readonly done?: boolean;
   /** It is never answered. */
   readonly hang?: boolean;
   readonly delayMs?: number;

@@ -204,6 +204,21 @@ describe('file store', () => {
     expect(found.sort()).toEqual(keys.filter((key) => key !== 'wal_005/7.lzo').sort());
   });
 
+  it('tells an object that is there from hard links that are refused, for which sshfs has one error', async ({
+    skip,
+  }) => {
+    const disk = mountFuse();
+    if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
+    const mounted = createFileStore(disk.folder);
+    const put = () => mounted.put(walKey('x'), [Buffer.from('x')], createOnly);
+    disk.obey({ operation: 'link', errno: 'EPERM' });
+    await expect(put()).rejects.toThrow('cannot make hard links');
+    // The kernel itself refuses a link to a name that it knows: this one appears only meanwhile.
+    disk.obey({ operation: 'link', errno: 'EPERM', done: true });
+    expect(await put()).toBe('exists');
+    expect(readdirSync(`${disk.behind}/wal_005`)).toEqual(['x.lzo']);
+  });
+
   it('names the file and the remedy when it may not write', async () => {
     if (process.getuid?.() === 0) {
       mkdirSync(`${root}/wal_005`);
