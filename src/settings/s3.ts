@@ -46,8 +46,9 @@ export interface S3Settings {
 export function readS3Settings(url: string, environment: Environment, options: GlobalOptions): S3Settings {
   const { bucket, prefix } = parsePrefix(url);
   const text = given(environment, 'WALE_S3_ENDPOINT');
-  const region = readRegion(environment);
   const endpoint = text === undefined ? undefined : parseEndpoint(text);
+  const region = readRegion(environment, endpoint?.host);
+  const onAws = endpoint === undefined || AMAZON.test(endpoint.host);
   return {
     bucket,
     prefix,
@@ -55,8 +56,8 @@ export function readS3Settings(url: string, environment: Environment, options: G
     region,
     credentials: readCredentials(environment, options),
     storageClass: given(environment, 'WALE_S3_STORAGE_CLASS'),
-    encryption: readEncryption(environment, endpoint !== undefined),
-    conditionalPut: readConditionalPut(environment, endpoint?.host),
+    encryption: readEncryption(environment, onAws),
+    conditionalPut: readConditionalPut(environment, onAws || CLOUDFLARE.test(endpoint.host)),
     caFile: given(environment, 'AWS_CA_BUNDLE'),
     proxy: readProxy(environment, bucketHost(bucket, region, endpoint)),
     identityProxy: readProxy(environment, identityHost(environment, region)),
@@ -104,8 +105,19 @@ function parsePrefix(url: string): { bucket: string; prefix: string } {
   return { bucket, prefix: (match?.[2] ?? '').replace(/^\/+|\/+$/g, '') };
 }
 
-function readRegion(environment: Environment): string {
-  const region = given(environment, 'AWS_REGION') ?? given(environment, 'AWS_DEFAULT_REGION') ?? 'us-east-1';
+const AMAZON = /\.amazonaws\.com(\.cn)?$/;
+const CLOUDFLARE = /\.r2\.cloudflarestorage\.com$/;
+
+/** `s3.eu-west-1.amazonaws.com`, `s3-eu-west-1.…`, `s3.dualstack.eu-west-1.…`, `….s3.eu-west-1.vpce.…`. */
+const REGION_OF_AMAZON = /(?:^|\.)s3[.-](?:dualstack\.)?([a-z]+(?:-[a-z]+)+-\d+)\.(?:vpce\.)?amazonaws\.com/;
+
+/** With the original the region of an AWS endpoint stood in its address only. */
+function readRegion(environment: Environment, host: string | undefined): string {
+  const region =
+    given(environment, 'AWS_REGION') ??
+    given(environment, 'AWS_DEFAULT_REGION') ??
+    REGION_OF_AMAZON.exec(host ?? '')?.[1] ??
+    'us-east-1';
   if (/^[A-Za-z0-9-]{1,64}$/.test(region)) return region;
   throw new SettingError('AWS_REGION is not the name of a region', {
     detail: `The value is ${JSON.stringify(region)}.`,
@@ -155,10 +167,10 @@ function readSwitch(environment: Environment, name: string): boolean {
   });
 }
 
-/** The original always asked for AES256. Stores behind an endpoint of their own refuse that more often than not. */
-function readEncryption(environment: Environment, customEndpoint: boolean): S3Encryption {
+/** The original always asked for AES256. Stores other than AWS refuse that more often than not. */
+function readEncryption(environment: Environment, onAws: boolean): S3Encryption {
   const keyId = given(environment, 'WALE_S3_SSE_KMS_KEY_ID');
-  const standard = customEndpoint ? 'none' : 'AES256';
+  const standard = onAws ? 'AES256' : 'none';
   const kind = given(environment, 'WALE_S3_SSE') ?? (keyId === undefined ? standard : 'aws:kms');
   if (kind === 'aws:kms') return { kind, keyId };
   if (kind !== 'AES256' && kind !== 'none') {
@@ -177,12 +189,8 @@ function readEncryption(environment: Environment, customEndpoint: boolean): S3En
 }
 
 /** AWS and R2 document the header; of others nothing is assumed. */
-function readConditionalPut(
-  environment: Environment,
-  host: string | undefined,
-): S3Settings['conditionalPut'] {
+function readConditionalPut(environment: Environment, known: boolean): S3Settings['conditionalPut'] {
   const name = 'WALE_S3_CONDITIONAL_PUT';
   if (given(environment, name) !== undefined) return readSwitch(environment, name) ? 'yes' : 'no';
-  if (host === undefined || /\.(amazonaws\.com(\.cn)?|r2\.cloudflarestorage\.com)$/.test(host)) return 'yes';
-  return 'unknown';
+  return known ? 'yes' : 'unknown';
 }

@@ -127,6 +127,21 @@ describe('the region', () => {
     expect(read({ AWS_DEFAULT_REGION: 'eu-west-1', AWS_REGION: 'eu-central-1' }).region).toBe('eu-central-1');
   });
 
+  it.each([
+    ['s3.eu-central-1.amazonaws.com', 'eu-central-1'],
+    ['s3-eu-west-1.amazonaws.com', 'eu-west-1'],
+    ['s3.dualstack.us-gov-west-1.amazonaws.com', 'us-gov-west-1'],
+    ['bucket.vpce-0a1b-2c3d.s3.ap-southeast-2.vpce.amazonaws.com', 'ap-southeast-2'],
+    ['s3.cn-north-1.amazonaws.com.cn', 'cn-north-1'],
+    ['s3.amazonaws.com', 'us-east-1'],
+    ['s3-accelerate.amazonaws.com', 'us-east-1'],
+    ['s3.eu-central-1.store.example', 'us-east-1'],
+  ])('is that of an AWS endpoint, unless one is set: %s', (host, region) => {
+    const endpoint = { WALE_S3_ENDPOINT: `https+path://${host}:443` };
+    expect(read(endpoint).region).toBe(region);
+    expect(read({ ...endpoint, AWS_REGION: 'sa-east-1' }).region).toBe('sa-east-1');
+  });
+
   it('[env-26] cannot lead to another host', () => {
     expect(() => read({ AWS_REGION: 'evil.example/#' })).toThrow('AWS_REGION is not the name of a region');
   });
@@ -135,9 +150,13 @@ describe('the region', () => {
 describe('server-side encryption', () => {
   const endpoint = { WALE_S3_ENDPOINT: 'https://store.example' };
 
-  it('is AES256 on AWS, as the original asked for it, and none with an endpoint', () => {
+  it('is AES256 on AWS, as the original asked for it, and none with an endpoint elsewhere', () => {
     expect(read().encryption).toEqual({ kind: 'AES256' });
     expect(read(endpoint).encryption).toEqual({ kind: 'none' });
+    for (const host of ['s3-eu-west-1.amazonaws.com', 's3.cn-north-1.amazonaws.com.cn'])
+      expect(read({ WALE_S3_ENDPOINT: `https+path://${host}` }).encryption).toEqual({ kind: 'AES256' });
+    const lookalike = read({ WALE_S3_ENDPOINT: 'https://amazonaws.com.example' });
+    expect(lookalike.encryption).toEqual({ kind: 'none' });
   });
 
   it('is what WALE_S3_SSE says', () => {
