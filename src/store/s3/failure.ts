@@ -119,6 +119,7 @@ function messageOf(status: number, code: string | undefined, transient: boolean)
   if (code === 'ExpiredToken' || code === 'TokenRefreshRequired') return 'the credentials have expired';
   if (code === 'InvalidAccessKeyId' || code === 'SignatureDoesNotMatch')
     return 'the store rejects the credentials';
+  if (code === 'InvalidObjectState') return 'the object is archived in cold storage';
   if (status === 401 || status === 403) return 'the store denies access';
   return transient ? 'the store could not do what was asked' : 'the store refuses the request';
 }
@@ -137,6 +138,8 @@ const HINTS: Readonly<Record<string, string>> = {
   IllegalLocationConstraintException: 'Set AWS_REGION to the region of the bucket.',
   PermanentRedirect: 'Set AWS_REGION to the region of the bucket; check WALE_S3_ENDPOINT.',
   InvalidStorageClass: 'The store does not have the storage class of WALE_S3_STORAGE_CLASS.',
+  InvalidObjectState:
+    'Bring it back first (RestoreObject), and the other objects that are needed; let no lifecycle rule move them there.',
   InvalidBucketName: 'Correct the bucket in WALE_S3_PREFIX or --s3-prefix.',
   MethodNotAllowed: 'Check that WALE_S3_ENDPOINT is the address of an S3 store.',
 };
@@ -157,8 +160,11 @@ function hintOf(
       return 'The store may not have the storage class of WALE_S3_STORAGE_CLASS.';
   }
   if (status === 401 || status === 403) {
-    return /s3:\w+/.test(explanation)
-      ? `Allow ${/s3:\w+/.exec(explanation)?.[0]} to the owner of AWS_ACCESS_KEY_ID (docs/s3-permissions.md lists what is needed).`
+    const right = /\b(?:s3|kms):\w+/.exec(explanation)?.[0];
+    if (right !== undefined && /explicit deny/.test(explanation))
+      return `A policy denies ${right} in so many words: it may demand an encryption (WALE_S3_SSE), or another way to the store.`;
+    return right !== undefined
+      ? `Allow ${right} to the owner of AWS_ACCESS_KEY_ID (docs/s3-permissions.md lists what is needed).`
       : 'Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what their owner may do (docs/s3-permissions.md). Without s3:ListBucket a missing object is denied, too.';
   }
   return undefined;

@@ -113,6 +113,33 @@ describe('what is missing is told apart', () => {
     expect(put.hint).toContain('s3:PutObject');
   });
 
+  it.each([
+    [
+      'kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/a because no identity-based policy allows it',
+      'Allow kms:GenerateDataKey',
+    ],
+    ['s3:PutObject with an explicit deny in a resource-based policy', 'A policy denies s3:PutObject'],
+  ])('a denial by another rule is told by it: %s', async (reason, hint) => {
+    const text = `User: arn:aws:iam::1:user/x is not authorized to perform: ${reason}`;
+    server.intercept = () => ({
+      status: 403,
+      body: [Buffer.from(`<Error><Code>AccessDenied</Code><Message>${text}</Message></Error>`)],
+    });
+    expect((await failureOf(open().put(KEY, BYTES, createOnly))).hint).toContain(hint);
+  });
+
+  it('an object in cold storage is not a matter of rights', async () => {
+    server.intercept = () => ({
+      status: 403,
+      body: [Buffer.from('<Error><Code>InvalidObjectState</Code></Error>')],
+    });
+    expect(await failureOf(open().get(KEY, call))).toMatchObject({
+      message: 'the object is archived in cold storage',
+      hint: expect.stringContaining('RestoreObject'),
+      transient: false,
+    });
+  });
+
   it('a bare denial says that it may stand for a missing object', async () => {
     server.intercept = () => ({
       status: 403,
