@@ -151,6 +151,9 @@ class Session {
     const prefix = storagePrefix(settings);
     const complaint = gpgComplaint(settings);
     if (complaint !== undefined) log.warning(complaint, { hint: 'Unset it, or name a key.' });
+    // The SDK's credential chain looks for files there, and throws for a user whom the system does not know.
+    if (prefix.scheme === 's3' && !settings.environment.AWS_SECRET_ACCESS_KEY)
+      process.env.HOME ||= (await import('./settings/home.ts')).homeFolder();
     const { openStore } = await import('./store/open.ts');
     return openStore(prefix, settings, { log: log.named('wal_e.store'), waitedFor, notesFolder });
   }

@@ -1,9 +1,10 @@
 /** How to reach the PostgreSQL server: libpq's environment variables, as psql reads them. */
 import { isIP } from 'node:net';
-import { homedir, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { SettingError } from '../errors.ts';
 import type { ConnectionSettings, SslMode } from '../postgres/connection-settings.ts';
+import { homeFolder } from './home.ts';
 import type { Environment } from './settings.ts';
 
 const SSL_MODES: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
@@ -32,7 +33,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
 export function libpqSettings(environment: Environment): ConnectionSettings {
   const given = (name: string) => environment[name] || undefined;
   refuseUnsupported(given);
-  const home = given('HOME') ?? homedir();
+  const home = given('HOME') ?? homeFolder();
   const file = (variable: string, name: string) => given(variable) ?? join(home, '.postgresql', name);
   return {
     host: given('PGHOST'),

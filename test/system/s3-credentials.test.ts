@@ -1,6 +1,7 @@
 /** Where keys come from when none are set, by the program as it is installed, with the services that clouds have on loopback. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMetadataServer, type MetadataServer } from '../harness/metadata-server.ts';
 import { type ProgramResult, runProgram } from '../harness/program.ts';
@@ -8,6 +9,7 @@ import { createS3Server, type S3Server, TEST_BUCKET } from '../harness/s3/server
 import { createScratch } from '../harness/scratch.ts';
 import { segmentBytes } from '../harness/segment.ts';
 
+const HOMELESS = fileURLToPath(new URL('../harness/homeless.cjs', import.meta.url));
 const KEYS = { accessKeyId: 'ASIATEMPORARY', secretAccessKey: 'temporary/secret', token: 'temporary/token=' };
 const SEGMENT = '000000010000000000000003';
 const ROLES = '/latest/meta-data/iam/security-credentials/';
@@ -71,6 +73,9 @@ describe('the instance profile (IMDSv2)', () => {
     expect(metadata.asked).toEqual(IMDS_V2);
   });
 
+  it('is asked also for a user without a home, whom the system does not know', () =>
+    archives({ AWS_INSTANCE_PROFILE: 'true', HOME: '', NODE_OPTIONS: `--require ${HOMELESS}` }));
+
   it('is asked once by a command that makes many requests', async () => {
     await archives({ AWS_INSTANCE_PROFILE: '1' });
     metadata.asked.splice(0);
@@ -95,6 +100,18 @@ describe('the instance profile (IMDSv2)', () => {
 });
 
 describe('where no key is given', () => {
+  it('a web identity, also of a user without a home, whom the system does not know', async () => {
+    const file = join(home, 'token');
+    writeFileSync(file, 'identity');
+    await archives({
+      HOME: '',
+      NODE_OPTIONS: `--require ${HOMELESS}`,
+      AWS_WEB_IDENTITY_TOKEN_FILE: file,
+      AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/archiver',
+      AWS_ENDPOINT_URL_STS: metadata.url,
+    });
+  });
+
   it('a profile of the file of credentials, chosen by AWS_PROFILE', async () => {
     const file = join(home, 'credentials');
     const keys = `aws_access_key_id=${KEYS.accessKeyId}\naws_secret_access_key=${KEYS.secretAccessKey}\n`;

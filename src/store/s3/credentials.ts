@@ -105,7 +105,7 @@ async function provide(
         hint:
           source === 'chain'
             ? 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role.'
-            : 'Give the machine a role, or unset AWS_INSTANCE_PROFILE and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+            : 'Give the machine a role; a container needs a hop limit of 2 to ask for it. Or unset AWS_INSTANCE_PROFILE: AWS_ACCESS_KEY_ID, AWS_PROFILE or a web identity count then.',
         cause: error,
       },
     );

@@ -40,6 +40,7 @@ export function createSdkClient(client: S3Client, bucket: string, signal?: Abort
     useFipsEndpoint: false,
     authSchemePreference: [],
     userAgentAppId: '',
+    disableClockSkewCorrection: true,
     requestHandler: {
       handle: (request: HttpRequest, options?: HttpHandlerOptions) =>
         handle(client, bucket, request, options?.abortSignal ?? signal).catch((error: unknown) => {
