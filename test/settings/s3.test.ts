@@ -204,8 +204,9 @@ describe('the way to the store', () => {
     });
   });
 
-  it('goes through HTTPS_PROXY, in either case, unless NO_PROXY names the store', () => {
+  it('[env-27] goes through HTTPS_PROXY, never HTTP_PROXY, in either case, unless NO_PROXY names the store', () => {
     expect(read({ HTTPS_PROXY: 'http://proxy:3128' }).proxy).toBe('http://proxy:3128');
+    expect(read({ http_proxy: 'http://proxy:3128', HTTP_PROXY: 'http://proxy:3128' }).proxy).toBeUndefined();
     expect(read({ https_proxy: 'proxy:3128' }).proxy).toBe('http://proxy:3128');
     const endpoint = { WALE_S3_ENDPOINT: 'https://s3.store.example:9000', HTTPS_PROXY: 'http://proxy:3128' };
     for (const no of [
