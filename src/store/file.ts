@@ -34,7 +34,12 @@ export function createFileStore(root: string): Store {
     },
     async head(key, { signal }) {
       signal.throwIfAborted();
-      const stat = await statIfThere(pathOf(key));
+      const path = pathOf(key);
+      let stat = await statIfThere(path);
+      if (stat === undefined) {
+        await fs.untilAnswered(path.slice(0, path.lastIndexOf('/')));
+        stat = await statIfThere(path);
+      }
       if (stat === undefined || !stat.isFile()) return undefined;
       return { key, size: stat.size, modified: modifiedOf(stat) };
     },
@@ -212,10 +217,12 @@ async function found(
   base: string,
   options: GetOptions,
 ): Promise<FoundObject | undefined> {
-  const handle = await openIfThere(path);
+  let handle = await openIfThere(path);
   if (handle === undefined) {
     await confirmAbsence(base, key);
-    return undefined;
+    // NFS clients remember for a minute what was not there, until somebody opens its folder: that was done just now.
+    handle = await openIfThere(path);
+    if (handle === undefined) return undefined;
   }
   const stat = await statOrClose(handle, path);
   if (!stat.isFile()) {

@@ -18,6 +18,8 @@ export interface FuseRule {
   /** A part of the path. */
   readonly path?: string;
   readonly errno?: string;
+  /** The rule ends when this operation was asked for. */
+  readonly until?: string;
   /** With errno: what was asked for is done nevertheless. */
   readonly done?: boolean;
   /** It is never answered. */
@@ -46,8 +48,10 @@ export function mountFuse(): Fuse | undefined {
   const scratch = createScratch();
   const [folder, behind, rules] = [join(scratch, 'mounted'), join(scratch, 'behind'), join(scratch, 'rules')];
   for (const path of [folder, behind]) mkdirSync(path);
+  let number = 0;
   const obey = (...now: FuseRule[]) => {
-    writeFileSync(`${rules}.new`, JSON.stringify(now));
+    number += 1;
+    writeFileSync(`${rules}.new`, JSON.stringify({ number, rules: now }));
     renameSync(`${rules}.new`, rules);
   };
   obey();

@@ -219,6 +219,22 @@ describe('file store', () => {
     expect(readdirSync(`${disk.behind}/wal_005`)).toEqual(['x.lzo']);
   });
 
+  it('finds an object whose name was not there a moment ago, as clients of NFS remember it until its folder is opened', async ({
+    skip,
+  }) => {
+    const disk = mountFuse();
+    if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
+    const mounted = createFileStore(disk.folder);
+    await mounted.put(walKey('x'), [Buffer.from('x')], createOnly);
+    const forgetful = { operation: 'lookup', path: '/x.lzo', errno: 'ENOENT', until: 'opendir' };
+    disk.obey(forgetful);
+    expect(await mounted.get(walKey('y'), call)).toBeUndefined();
+    disk.obey(forgetful);
+    expect((await contents(await mounted.get(walKey('x'), call))).toString()).toBe('x');
+    disk.obey(forgetful);
+    expect((await mounted.head(walKey('x'), call))?.size).toBe(1);
+  });
+
   it('names the file and the remedy when it may not write', async () => {
     if (process.getuid?.() === 0) {
       mkdirSync(`${root}/wal_005`);

@@ -151,12 +151,18 @@ const answers = {
   },
 };
 
+/** What was asked for since the rules were written. */
+const asked = { number: 0, operations: new Set() };
+
 /** The first rule for this operation on this path; read anew each time, so that a new one holds from now on. */
 function ruleFor({ operation, node, body }) {
   const at = NAME_AT[operation];
   const path = at === undefined ? paths.get(node) : childOf(node, body, at);
-  const rules = JSON.parse(fs.readFileSync(rulesPath, 'utf8'));
-  return rules.find((rule) => rule.operation === operation && path.includes(rule.path ?? '')) ?? {};
+  const { number, rules } = JSON.parse(fs.readFileSync(rulesPath, 'utf8'));
+  if (number !== asked.number) Object.assign(asked, { number, operations: new Set() });
+  asked.operations.add(operation);
+  const holding = rules.filter((rule) => !asked.operations.has(rule.until));
+  return holding.find((rule) => rule.operation === operation && path.includes(rule.path ?? '')) ?? {};
 }
 
 function respond({ operation, unique, ...request }, rule) {
