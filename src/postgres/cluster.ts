@@ -1,13 +1,14 @@
 /**
  * Walks a data directory that a server may be changing, and yields what belongs in a base backup: folders before what
  * is in them, the root first. What vanishes meanwhile is left out; any other trouble is an error. Memory is bounded by
- * the names of the largest folder, not by the number of files.
+ * the longest list of sub-folders, not by the number of files.
  *
  * Names are byte strings: each character is one byte (latin1), since a file's name need not be UTF-8.
  */
 import { promises as fs, type PathLike, type Stats } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { isEmptied, isLeftOut } from './cluster-contents.ts';
+import { folderNames } from './folder-names.ts';
 import { isDatabaseFolder, relationFile } from './relation-file.ts';
 import { type ClusterTablespace, isTablespaceLink, tablespaceOf } from './tablespaces.ts';
 import type { Version } from './version.ts';
@@ -41,8 +42,6 @@ export interface ClusterWalk {
   readonly signal: AbortSignal;
   readonly odd: (oddity: Oddity) => void;
 }
-
-const BATCH = 256;
 
 /** Batches of entries, in an order that the file system decides. */
 export async function* walkCluster(walk: ClusterWalk): AsyncGenerator<readonly ClusterEntry[]> {
@@ -145,24 +144,29 @@ function followed(folder: Folder, name: string, self: string, walk: ClusterWalk)
   walk.odd({ kind: 'folder behind a link', name: textOf(name) });
 }
 
-/**
- * None where the folder vanished. Names alone: where the file system does not say what an entry is (NFS, XFS and ext4 without
- * that feature), Node's directory streams look at it by a path that they cannot make, and lose what was read besides.
- */
+/** Ends early when the folder vanishes while it is read. */
 async function* batches(path: string): AsyncGenerator<string[]> {
-  const names = (await present(fs.readdir(bytes(path), { encoding: 'latin1' }))) ?? [];
-  for (let start = 0; start < names.length; start += BATCH) yield names.slice(start, start + BATCH);
+  const names = folderNames(bytes(path));
+  try {
+    for (;;) {
+      const batch = await present(names.next(), path);
+      if (batch === undefined || batch.done === true) break;
+      yield batch.value;
+    }
+  } finally {
+    await names.return(undefined);
+  }
 }
 
-/** undefined when it vanished: the server drops files and databases while we look. */
-async function present<T>(found: Promise<T>): Promise<T | undefined> {
+/** undefined when it vanished: the server drops files and databases while we look. `path` where Node does not name it. */
+async function present<T>(found: Promise<T>, path?: string): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code, message, path: told } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new UserError('could not read the data directory', {
-      detail: (error as Error).message,
+      detail: told === undefined && path !== undefined ? `${message} "${textOf(path)}"` : message,
       hint: code === 'EACCES' ? 'Run as the user who owns the data directory.' : undefined,
       cause: error,
     });

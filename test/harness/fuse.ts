@@ -27,8 +27,11 @@ export interface FuseRule {
   readonly delayMs?: number;
   /** The file system dies of it, as if its process were killed. */
   readonly kill?: boolean;
-  /** Of opendir: what an entry is has to be asked for, as with NFS in large folders, with sshfs, or on ext4 without `filetype`. */
-  readonly untyped?: boolean;
+  /**
+   * Of opendir: from so many entries on, what an entry is has to be asked for: from 0 with sshfs or on ext4 without `filetype`,
+   * from somewhere on with NFS in large folders.
+   */
+  readonly untyped?: number;
 }
 
 export interface Fuse {

@@ -340,10 +340,7 @@ describe('a cluster on a file system that tells no types', () => {
     if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
     root = disk.folder;
     make('base/1', 'base/2', 'base/3', 'base/ä', 'pg_tblspc/', 'PG_VERSION');
-    disk.obey(
-      { operation: 'opendir', untyped: true },
-      { operation: 'lookup', path: 'base/2', errno: 'ENOENT' },
-    );
+    disk.obey({ operation: 'opendir', untyped: 0 }, { operation: 'lookup', path: 'base/2', errno: 'ENOENT' });
     const umlaut = Buffer.from('base/ä').toString('latin1');
     const base = ['base/', 'base/1', 'base/3', umlaut];
     expect(await names()).toEqual(['/', 'PG_VERSION', ...base, 'pg_tblspc/']);

@@ -11,6 +11,6 @@ it('counts the files of a restore on a file system that tells no types', async (
   if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
   mkdirSync(join(disk.folder, 'base'));
   for (const name of ['PG_VERSION', 'base/1', 'base/ä']) writeFileSync(join(disk.folder, name), 'four');
-  disk.obey({ operation: 'opendir', untyped: true });
+  disk.obey({ operation: 'opendir', untyped: 0 });
   expect(await countFiles(disk.folder, { sized: true, signal })).toEqual({ files: 3, bytes: 12 });
 });

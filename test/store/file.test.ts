@@ -198,7 +198,7 @@ describe('file store', () => {
     ];
     for (const key of keys) await mounted.put(listedKey(key), [Buffer.from('x')], createOnly);
     const gone = { operation: 'lookup', path: '/7.lzo', errno: 'ENOENT' };
-    disk.obey({ operation: 'opendir', untyped: true }, gone);
+    disk.obey({ operation: 'opendir', untyped: 0 }, gone);
     const found = [];
     for await (const page of mounted.list('wal_005/', call)) found.push(...page.map((info) => info.key));
     expect(found.sort()).toEqual(keys.filter((key) => key !== 'wal_005/7.lzo').sort());

@@ -138,10 +138,10 @@ const answers = {
     fs.closeSync(handleOf(body));
     handles.delete(Number(body.readBigUInt64LE(0)));
   },
-  opendir({ node }, { untyped }) {
+  opendir({ node }, { untyped = Number.POSITIVE_INFINITY }) {
     const entries = fs.readdirSync(pathOf(node), { withFileTypes: true });
     const type = (one) => (one.isDirectory() ? 4 : 8);
-    return addHandle(entries.map((one) => [one.name, 1, untyped ? 0 : type(one)]));
+    return addHandle(entries.map((one, index) => [one.name, 1, index < untyped ? type(one) : 0]));
   },
   readdir({ body }) {
     return folderBody(handleOf(body), Number(body.readBigUInt64LE(8)), body.readUInt32LE(16));

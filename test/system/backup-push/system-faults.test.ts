@@ -65,7 +65,7 @@ describe('a disk that gives an I/O error', () => {
       expect.objectContaining({
         level: 'ERROR',
         message: 'could not read the data directory',
-        detail: expect.stringMatching(new RegExp(`^EIO: .* '${folder}'$`)),
+        detail: expect.stringMatching(new RegExp(`^EIO: .* "${folder}"$`)),
       }),
     );
     expect(backupNames(made.archive)).toEqual([]);
