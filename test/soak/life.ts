@@ -135,11 +135,13 @@ export class Life {
   }
 
   async deleteOld(): Promise<void> {
+    await this.#caughtUp();
     await this.#keeper.deleteOld();
   }
 
   /** What is being made stays, and what it leaves of the others. */
   async deleteBesideBackup(): Promise<void> {
+    await this.#caughtUp();
     await this.#keeper.retain([], () => this.backUp());
   }
 
@@ -260,6 +262,11 @@ export class Life {
     this.#timeline = timeline;
     await expectSound(this.#primary.cluster);
     await this.backUp();
+  }
+
+  /** What a standby still needs is not kept for it. */
+  async #caughtUp(): Promise<void> {
+    if (this.#standby !== undefined) await this.#checkpointed(this.#standby);
   }
 
   async #dropStandby(): Promise<void> {
