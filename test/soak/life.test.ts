@@ -15,7 +15,9 @@ import { testEnvironment } from '../harness/s3/store.ts';
 import { createScratch } from '../harness/scratch.ts';
 import { killCalls } from './calls.ts';
 import { chooseKind, describeKind } from './kind.ts';
-import { Life, type Surroundings } from './life.ts';
+import * as life from './life.ts';
+import { Servers, type Surroundings } from './servers.ts';
+import { failOver, haveStandby, promoteStandby, recoverAll } from './succession.ts';
 
 const SEED = Number(process.env.WALE_TEST_SEED ?? Date.now() % 1_000_000);
 const MINUTES = Number(process.env.WALE_SOAK_MINUTES ?? 10);
@@ -42,30 +44,31 @@ async function live(seed: number, minutes: number, archive: Archive): Promise<vo
   };
   const kind = chooseKind(random);
   say(`seed ${seed}: ${describeKind(kind)}`);
-  const life = await Life.begin({ ...archive, kind, random, say });
+  const servers = await Servers.begin({ ...archive, kind, random, say });
   const killer = new AbortController();
   // Chances of its own: its moments must not change what the life chooses.
   const killing = killCalls(seededRandom(seed + 1), killer.signal);
   const outage = async () => {
     const over = archive.isolate?.(delay(500 + random() * 8000));
-    await (random() < 0.5 ? life.backUp() : life.comeBack());
+    await (random() < 0.5 ? servers.backUp() : life.comeBack(servers));
     await over;
   };
   try {
     const events = [
-      ['write', 4, () => life.write()],
-      ['back up', 3, () => life.backUp()],
-      ['back up the stopped server', 0.5, () => life.backUpOffline()],
-      ['copy by hand', 0.5, () => life.copyByHand()],
-      ['crash', 1, () => life.crash()],
-      ['delete', 1, () => life.deleteOld()],
-      ['delete beside a backup', 1, () => life.deleteBesideBackup()],
-      ['verify', 1, () => life.verify()],
-      ['come back', 4, () => life.comeBack()],
-      ['fail over', 1, () => life.failOver()],
-      ['standby', 2, () => life.haveStandby()],
-      ['promote', 1, () => life.promoteStandby()],
-      ['no room', 0.5, () => life.haveNoRoom()],
+      ['write', 4, () => life.write(servers)],
+      ['back up', 3, () => servers.backUp()],
+      ['back up the stopped server', 0.5, () => life.backUpOffline(servers)],
+      ['copy by hand', 0.5, () => life.recoverCopyByHand(servers)],
+      ['crash', 1, () => life.crash(servers)],
+      ['delete', 1, () => life.deleteOld(servers)],
+      ['delete beside a backup', 1, () => life.deleteBesideBackup(servers)],
+      ['verify', 1, () => servers.keeper.verify()],
+      ['come back', 4, () => life.comeBack(servers)],
+      ['fail over', 1, () => failOver(servers)],
+      ['recover all', 0.5, () => recoverAll(servers)],
+      ['standby', 2, () => haveStandby(servers)],
+      ['promote', 1, () => promoteStandby(servers)],
+      ['no room', 0.5, () => life.haveNoRoom(servers)],
       ['outage', 0.5, outage],
     ] as const;
     const lots = events.flatMap((event) => Array.from({ length: event[1] * 2 }, () => event));
@@ -74,12 +77,12 @@ async function live(seed: number, minutes: number, archive: Archive): Promise<vo
       say(name);
       await happen();
     }
-    await life.comeBack();
-    expect(life.timesComeBack()).toBeGreaterThan(0);
+    await life.comeBack(servers);
+    expect(servers.returns).toBeGreaterThan(0);
   } finally {
     killer.abort();
     await killing;
-    await life.end();
+    await servers.end();
   }
 }
 

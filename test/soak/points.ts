@@ -56,6 +56,10 @@ export async function expectPoint(copy: Member, point: Point, from: string): Pro
     'the recovery to pause',
     async (cluster) => (await cluster.value('select pg_is_wal_replay_paused()')) === 't',
   );
+  await expectFingerprint(copy, point, from);
+}
+
+export async function expectFingerprint(copy: Member, point: Point, from: string): Promise<void> {
   const found = await copy.cluster.value(FINGERPRINT);
   if (found !== point.fingerprint)
     throw new Error(`${point.name} was ${point.fingerprint}, and ${from} leads to ${found}`);
