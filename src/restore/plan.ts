@@ -7,6 +7,7 @@ import { DataError, UserError } from '../errors.ts';
 import type { Call } from '../store/store.ts';
 import { checkFreeSpace, type Demand } from './free-space.ts';
 import { describeProcess, formatMarker, isComplete, isRestoring, type Marker } from './marker.ts';
+import { MARKER_FILE } from './members.ts';
 import type { PartToFetch } from './part-fetch.ts';
 import { busy } from './restore-locks.ts';
 import { readRestoreSpec } from './restore-spec.ts';
@@ -183,8 +184,16 @@ function occupied({ directory, foreign }: Target): UserError {
   const some = foreign.slice(0, 5).join(', ');
   return new UserError('the target of the restore is not empty', {
     detail: `"${directory}" holds ${some}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}.`,
-    hint: 'Give an empty or a new directory. --force restores over what is there, and removes nothing that is not in the backup.',
+    hint: `Give an empty or a new directory. --force restores over what is there, and removes nothing that is not in the backup.${endedText(foreign)}`,
   });
+}
+
+/** One that was killed when it had removed its marker said nothing of that; with its label, no server was started on it yet. */
+function endedText(names: readonly string[]): string {
+  const isRestored = ['PG_VERSION', 'backup_label'].every((name) => names.includes(name));
+  return isRestored
+    ? ` If it was this version's backup-fetch that was interrupted here, it had come to its end: what it did not complete holds ${MARKER_FILE}.`
+    : '';
 }
 
 function incomplete({ name }: KnownBackup, problems: readonly PartProblem[]): DataError {

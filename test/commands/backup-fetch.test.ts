@@ -283,6 +283,18 @@ describe('before a byte is written', () => {
     expect(readdirSync(data)).toEqual(['PG_VERSION']);
   });
 
+  it('a restore that was killed when it had come to its end is told to be whole', async () => {
+    await threeParts();
+    await fetch();
+    const again: unknown = await fetch().catch((error: unknown) => error);
+    expect(again).toMatchObject({
+      message: 'the target of the restore is not empty',
+      hint: expect.stringContaining(`it had come to its end: what it did not complete holds ${MARKER}`),
+    });
+    rmSync(join(data, 'backup_label'));
+    await expect(fetch()).rejects.toMatchObject({ hint: expect.not.stringContaining('end') });
+  });
+
   it('with --force, WAL that lies in the target is told of', async () => {
     await threeParts();
     mkdirSync(join(data, 'pg_wal'), { recursive: true });
