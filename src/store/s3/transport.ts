@@ -114,7 +114,10 @@ function exchange(
       else socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
     });
     request.setTimeout(idleMs, () => fail(timedOut(what, 'nothing was sent or received', idleMs)));
-    request.on('error', (error) => fail(unreachable(what, error)));
+    request.on('error', async (error) => {
+      if (error instanceof AggregateError) (await import('./attempts.ts')).tryLonger();
+      fail(unreachable(what, error));
+    });
     request.on('response', (response) => {
       if (isEcho(response)) return fail(echoed(what));
       settle();
