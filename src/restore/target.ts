@@ -46,6 +46,7 @@ export async function inspectTarget(path: string): Promise<Target> {
     };
   }
   if (!found.isDirectory()) throw notDirectory(named);
+  if (!mayOwn(found.uid)) throw notOwn(named, found.uid);
   const directory = await realpath(named);
   const names = await readdir(directory);
   if (names.includes('postmaster.pid')) throw live(directory);
@@ -67,6 +68,19 @@ export async function inspectTarget(path: string): Promise<Target> {
     tablespaceLinks: tablespaceLinks ?? new Map(),
     walLinks: new Map([...walLinks].map(([name, { place }]) => [name, place])),
   };
+}
+
+/** Only its owner may give a directory the rights that the server wants of it; and the server wants to be its owner. */
+function mayOwn(uid: number): boolean {
+  const user = process.geteuid?.();
+  return user === undefined || user === 0 || user === uid;
+}
+
+function notOwn(directory: string, uid: number): UserError {
+  return new UserError('the target of the restore belongs to another user', {
+    detail: `"${directory}" belongs to user ${uid}, and PostgreSQL starts only in a directory of the user who runs it.`,
+    hint: 'Run the restore as the user who runs the server, or as root; or give a directory below it, such as one below the mount point of a volume.',
+  });
 }
 
 /** The path of something that is not there, its nearest folder that is without symbolic links. */

@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UserError } from '../../src/errors.ts';
 import { writeMarker } from '../../src/restore/marker.ts';
 import { checkLocations, parseTablespaceOptions, placeTablespaces } from '../../src/restore/tablespaces.ts';
@@ -13,7 +13,10 @@ beforeEach(() => {
   scratch = createScratch();
   data = join(scratch, 'data');
 });
-afterEach(() => rmSync(scratch, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(scratch, { recursive: true, force: true });
+});
 
 const spec = {
   basePrefix: '/old/',
@@ -68,6 +71,21 @@ describe('a target', () => {
       message: 'attempting to overwrite a live data directory',
       exitStatus: 1,
     });
+  });
+
+  it('is refused when another user owns it, unless root restores', async () => {
+    mkdirSync(data);
+    const { uid } = statSync(data);
+    const user = vi.spyOn(process as { geteuid(): number }, 'geteuid');
+    user.mockReturnValue(uid + 1);
+    await expect(inspectTarget(data)).rejects.toMatchObject({
+      message: 'the target of the restore belongs to another user',
+      exitStatus: 1,
+    });
+    for (const allowed of [uid, 0]) {
+      user.mockReturnValue(allowed);
+      expect((await inspectTarget(data)).exists).toBe(true);
+    }
   });
 
   it('is refused when it is a file or a link that leads nowhere', async () => {
