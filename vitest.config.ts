@@ -5,11 +5,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 delete process.env.NODE_EXTRA_CA_CERTS;
 
 // The limits are there to end what hangs, and no measure of what is slow: a machine may be busy.
-const shared = { pool: 'forks', testTimeout: 120_000, hookTimeout: 300_000 } as const;
+const shared = { pool: 'forks', testTimeout: 300_000, hookTimeout: 300_000 } as const;
 
 // Installs and starts servers: only when it is asked for (npm run test:stores).
 const stores = {
-  test: { ...shared, name: 'stores', include: ['test/stores/**/*.test.ts'], testTimeout: 300_000 },
+  test: { ...shared, name: 'stores', include: ['test/stores/**/*.test.ts'] },
 };
 
 // Random lives of a database, for as long as one wants: only when it is asked for (npm run test:soak).

@@ -8,8 +8,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('[del-12] delete keeps what is needed and leaves nothing that may go, on archives made at random', {
-  timeout: 120_000,
-}, async () => {
+it('[del-12] delete keeps what is needed and leaves nothing that may go, on archives made at random', async () => {
   expect(await checkCases(1, 200)).toBeLessThan(50);
 });

@@ -420,7 +420,7 @@ describe('a hostile tar', () => {
     await untar.write(tarOf([]));
     await untar.end();
     expect((await extractor.finish()).members).toBe(100_000);
-  }, 120_000);
+  });
 
   it('cannot note endless symbolic links', async () => {
     const links = Array.from({ length: 10_001 }, (_, i) => ({ name: `l${i}`, type: '2', linkName: 'x' }));
@@ -472,5 +472,5 @@ describe('random damage', () => {
     }
     expect(refused).toBeGreaterThan(100);
     expect(existsSync('/tmp/wale-fuzz')).toBe(false);
-  }, 60_000);
+  });
 });
