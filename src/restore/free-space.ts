@@ -39,9 +39,10 @@ export async function checkFreeSpace(demands: readonly Demand[], totalBytes: num
   throw notEnough(`The backup needs ${formatBytes(totalBytes)} (${totalBytes} bytes); free are ${found}.`);
 }
 
+/** Some file systems of networks do not tell: of no blocks at all none are free. */
 async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
+  const { bavail, blocks, bsize } = await statfs(path);
+  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
 }
 
 function notEnough(detail: string): UserError {
