@@ -23,6 +23,8 @@ import type { Store } from './store/store.ts';
 
 const UNEXPECTED_STATUS = 2;
 const CLOSE_MS = 1000;
+/** What the first signal has ended already may say so. */
+const AT_ONCE_MS = 200;
 
 /** One run of the program: what is opened for it is closed by it. */
 class Session {
@@ -65,10 +67,14 @@ class Session {
 
   /** Signals are watched as soon as there is a command that has something to clean up. */
   get #signal(): AbortSignal {
-    this.#interruption ??= watchSignals(
-      process.env.WALE_IGNORED_SIGNALS,
-      (status) => void this.#endAtOnce(status),
-    );
+    this.#interruption ??= watchSignals(process.env.WALE_IGNORED_SIGNALS, {
+      endNow: (status) => void this.#endAtOnce(status),
+      stillThere: ({ message }) =>
+        this.#log.log.warning(`${message}, and not yet at an end`, {
+          detail: 'It still cleans up, or waits for a file system or a server that does not answer.',
+          hint: 'A second signal ends it at once.',
+        }),
+    });
     return this.#interruption;
   }
 
@@ -187,7 +193,7 @@ class Session {
   /** For whoever does not want to wait until everything is cleaned up. */
   async #endAtOnce(status: number): Promise<never> {
     const said = await this.#statusFor(status, process.argv.slice(2));
-    await leaveHanging(said, { mayBeKilled: true, patienceMs: 0 });
+    await leaveHanging(said, { mayBeKilled: true, patienceMs: AT_ONCE_MS, threadsToo: true });
     process.exit(said);
   }
 

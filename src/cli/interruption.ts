@@ -4,6 +4,9 @@ import { UserError } from '../errors.ts';
 const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 type Name = keyof typeof SIGNALS;
 
+/** Cleaning up takes less where everything answers. */
+const LATE_MS = 3000;
+
 /** The exit status is a shell's for the signal; PostgreSQL takes 143 of a restore_command for its own shutdown. */
 class InterruptedError extends UserError {
   override readonly name = 'InterruptedError';
@@ -15,11 +18,18 @@ class InterruptedError extends UserError {
   }
 }
 
+export interface Reactions {
+  /** After a second signal. */
+  readonly endNow: (status: number) => void;
+  /** Some time after the first: the operator must not wonder whether it was heard. */
+  readonly stillThere: (interruption: UserError) => void;
+}
+
 /**
  * `ignored` is the mask that bin/wal-e.cjs found (SigIgn of /proc/self/status, hexadecimal): what the program was started
  * to ignore, as nohup does with SIGHUP, it ignores.
  */
-export function watchSignals(ignored: string | undefined, endNow: (status: number) => void): AbortSignal {
+export function watchSignals(ignored: string | undefined, { endNow, stillThere }: Reactions): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
@@ -27,6 +37,7 @@ export function watchSignals(ignored: string | undefined, endNow: (status: numbe
       const reason = new InterruptedError(name);
       if (controller.signal.aborted) endNow(reason.exitStatus);
       controller.abort(reason);
+      setTimeout(() => stillThere(reason), LATE_MS).unref();
     });
   }
   return controller.signal;

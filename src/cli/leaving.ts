@@ -17,11 +17,14 @@ export interface Leaving {
    */
   readonly mayBeKilled: boolean;
   readonly patienceMs?: number;
+  /** Whether worker threads that have not ended count, too: there is no asking whether one of their calls hangs. */
+  readonly threadsToo?: boolean;
 }
 
 /** Ends the process with `status` when a call of the file system does not come back; else leaves that to the caller. */
 export async function leaveHanging(status: number, options: Leaving): Promise<void> {
-  const { mayBeKilled, patienceMs = PATIENCE_MS } = options;
+  const { mayBeKilled, patienceMs = PATIENCE_MS, threadsToo = false } = options;
+  const hangs = () => isBusy(threadsToo ? ['FSReqCallback', 'MessagePort'] : ['FSReqCallback']);
   // The call whose answer has brought us here still counts until its callback returns.
   if (hangs()) await new Promise((resolve) => setImmediate(resolve));
   for (let waited = 0; hangs(); waited += LOOK_MS) {
@@ -36,7 +39,7 @@ function endThreads(status: number, mayBeKilled: boolean): void {
   if (mayBeKilled) process.kill(process.pid, 'SIGKILL');
 }
 
-/** Whether a call of the file system has not come back. */
-function hangs(): boolean {
-  return process.getActiveResourcesInfo().includes('FSReqCallback');
+/** A call of the file system that has not come back is a FSReqCallback, a worker thread that we listen to a MessagePort. */
+function isBusy(kinds: readonly string[]): boolean {
+  return process.getActiveResourcesInfo().some((kind) => kinds.includes(kind));
 }

@@ -3,11 +3,15 @@
 'use strict';
 const fs = require('node:fs');
 
-const { open, close, existsSync } = fs;
+const { open, openSync, close, closeSync, existsSync } = fs;
 const { HANG_CALL: name, HANG_PIPE: pipe } = process.env;
 const original = fs[name];
 
 function hanging(...args) {
+  if (name.endsWith('Sync')) {
+    if (existsSync(pipe)) closeSync(openSync(pipe, 'w'));
+    return original(...args);
+  }
   const done = args.pop();
   if (!existsSync(pipe)) return original(...args, done);
   open(pipe, 'w', (_, descriptor) => close(descriptor, () => original(...args, done)));

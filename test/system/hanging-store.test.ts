@@ -7,6 +7,8 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, wri
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { createFileStore } from '../../src/store/file.ts';
+import { leastMembers, storeBackup } from '../harness/backup.ts';
 import { poll } from '../harness/poll.ts';
 import { logEntries, type RunningProgram, runProgram, startProgram } from '../harness/program.ts';
 import { createScratch } from '../harness/scratch.ts';
@@ -137,5 +139,18 @@ describe('wal-fetch from a file system that hangs', () => {
     // Where a thread that hangs holds up the exit, the status comes when the call returns.
     if (!CAN_EXEC) closeSync(openSync(pipe, 'r'));
     expect((await running.finished).status).toBe(1);
+  });
+});
+
+describe('backup-fetch into a file system that hangs', () => {
+  it('says so after a signal, and ends at once after a second one', async () => {
+    await storeBackup(createFileStore(prefix()), { parts: [leastMembers()] });
+    const data = join(scratch, 'data');
+    const running = startHanging('fchmodSync', ['backup-fetch', data, 'LATEST'], 0);
+    await poll('a file', () => existsSync(join(data, 'PG_VERSION')));
+    running.child.kill('SIGTERM');
+    await poll('its word', () => running.stderr().includes('interrupted by SIGTERM, and not yet at an end'));
+    running.child.kill('SIGTERM');
+    expect(await ended(running, 143)).toEqual([]);
   });
 });
