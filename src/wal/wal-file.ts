@@ -91,8 +91,23 @@ export class OpenWalFile {
 
   #check(start: Uint8Array): void {
     const { name, kind, size } = this.#file;
-    if (kind === 'segment' || kind === 'partial') checkSegment(name, size, start);
+    if (kind === 'segment' || kind === 'partial') checkWaiting(name, size, start);
     else checkText(name, size, start);
+  }
+}
+
+/** PostgreSQL asks again and again for what can never be archived, and for nothing else meanwhile. */
+function checkWaiting(name: string, size: number, start: Uint8Array): void {
+  try {
+    checkSegment(name, size, start);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(error.message, {
+      detail: error.detail,
+      hint:
+        'PostgreSQL archives nothing else while it asks for this file. If the server has left this timeline, the file was only made ahead ' +
+        `(archive_mode = always asks for such files): remove "archive_status/${name}.ready". If not, WAL is lost: remove it too, and take a base backup at once.`,
+    });
   }
 }
 

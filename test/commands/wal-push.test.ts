@@ -263,6 +263,13 @@ describe('a bad file is refused, and nothing is stored', () => {
     expect(archivedNames()).toEqual([]);
   });
 
+  it('a segment that never held any WAL, with the word on how archiving goes on', async () => {
+    writeFileSync(join(pgWal, FIRST), Buffer.alloc(MB));
+    const error = await failure(push(join(pgWal, FIRST)).status);
+    expect(error.message).toBe(`not the WAL segment ${FIRST}`);
+    expect(error.hint).toContain(`remove "archive_status/${FIRST}.ready"`);
+  });
+
   it('a file that is not there, with the message of the original', async () => {
     const path = join(pgWal, FIRST);
     const error = await failure(push(path).status);
