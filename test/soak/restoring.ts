@@ -7,7 +7,7 @@ import { stageProgram } from '../harness/staging.ts';
 import { call, type Operator } from './calls.ts';
 import { pick } from './kind.ts';
 import { Member } from './member.ts';
-import { formatLsn, type Way } from './past.ts';
+import { formatLsn, type Past, type Way } from './past.ts';
 
 export interface Restore {
   /** A name, or LATEST. */
@@ -49,6 +49,7 @@ export function chooseTarget(
   random: () => number,
   { backup, point }: Way,
   newestTimeline: number,
+  past: Past,
 ): Pick<Restore, 'backup' | 'options'> {
   const targets = [
     ['--target-name', point.name],
@@ -63,7 +64,9 @@ export function chooseTarget(
     ...timelines,
     ...(point.timeline === backup.timeline ? [['--target-timeline', 'current']] : []),
   ];
-  const isLatest = random() < 0.4;
+  // LATEST may be one of another branch, which is refused where the newest timeline is asked for.
+  const newest = past.backups.at(-1);
+  const isLatest = newest !== undefined && past.leadsTo(newest, point) && random() < 0.6;
   const timeline = pick(random, isLatest ? timelines : byName) ?? [];
   const target = pick(random, targets) ?? [];
   return { backup: isLatest ? 'LATEST' : backup.name, options: [...target, ...timeline] };

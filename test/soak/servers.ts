@@ -5,7 +5,7 @@ import { call, MARK, type Operator } from './calls.ts';
 import { Keeper } from './keeper.ts';
 import { createKeys, type Keys, type Kind, serverSettings } from './kind.ts';
 import { Member } from './member.ts';
-import { Past, type Place, type Point, type Way } from './past.ts';
+import { Past, type Place, type Point, parseLsn, type Way } from './past.ts';
 import { expectPoint, markPoint, untilReplayed, whileWriting, writtenTo } from './points.ts';
 import { chooseTarget, type Restore, restore } from './restoring.ts';
 
@@ -105,8 +105,9 @@ export class Servers {
 
   /** Without a checkpoint in between a standby's backup would start where another one did. */
   async catchUp(standby: Member): Promise<void> {
-    await this.primary.cluster.query('checkpoint');
-    await untilReplayed(standby, await writtenTo(this.primary.cluster));
+    const { cluster } = this.primary;
+    await cluster.query('checkpoint');
+    await untilReplayed(standby, parseLsn(await cluster.value("select pg_create_restore_point('here')")));
   }
 
   async dropStandby(): Promise<void> {
@@ -128,7 +129,7 @@ export class Servers {
   async restored(way: Way, settings: Restore['settings']): Promise<Member> {
     const { backup, point } = way;
     this.around.say(`from ${backup.name} to ${point.name} on timeline ${point.timeline}`);
-    const copy = await this.fetch(chooseTarget(this.around.random, way, this.timeline), settings);
+    const copy = await this.fetch(chooseTarget(this.around.random, way, this.timeline, this.past), settings);
     await this.reached(copy, point, backup.name);
     return copy;
   }

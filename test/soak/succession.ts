@@ -26,7 +26,9 @@ export async function haveStandby(servers: Servers): Promise<void> {
   const isStreaming = random() < 0.7;
   const streamsFrom = isStreaming ? `host=${socketDirectory} port=${port} user=${user}` : undefined;
   const what = { backup: backup.name, options: ['--standby'], streamsFrom };
-  servers.standby = await servers.fetch(what, { archive_mode: kind.standbyArchives });
+  // One that crosses to another timeline would ask for segments that it only made ahead: see docs/standby.md.
+  const archives = backup.timeline === here.timeline ? kind.standbyArchives : 'on';
+  servers.standby = await servers.fetch(what, { archive_mode: archives });
   await servers.standby.start(servers.recovering());
   say(`a standby ${isStreaming ? 'that streams' : 'that follows by the archive'} runs`);
 }

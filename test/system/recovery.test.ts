@@ -62,8 +62,9 @@ async function recovering(
   { archive, copy }: Scene,
   mode: 'standby' | 'recovery',
   command = (line: string, _directory: string) => line,
+  more: Readonly<Record<string, string>> = {},
 ) {
-  const settings = { hot_standby: 'on', wal_retrieve_retry_interval: '200ms' };
+  const settings = { hot_standby: 'on', wal_retrieve_retry_interval: '200ms', ...more };
   const line = command(archive.command('wal-fetch %f %p'), copy);
   const cluster = await recover(copy, version, line, settings, mode);
   clusters.push(cluster);
@@ -143,5 +144,32 @@ describe(`PostgreSQL ${NEWEST_POSTGRES}, whose restore_command leaves the data d
     expect(cluster.isRunning()).toBe(true);
     writeFileSync(objectOf(made), whole);
     await poll('the standby to follow', async () => (await fingerprint(cluster)) === made.expected);
+  });
+});
+
+describe.each([OLDEST_POSTGRES, NEWEST_POSTGRES])('PostgreSQL %i, which begins a new timeline', (version) => {
+  /** What PostgreSQL recovers by is gone when it asks for the history of the timeline that it leaves. */
+  const SIGNALS = '-e recovery.signal -o -e recovery.conf';
+
+  it('is not stopped by an archive that cannot be read then, and knows all timelines before', async () => {
+    const made = await scene(version);
+    const again = join(createScratch(), 'again');
+    cpSync(made.copy, again, { recursive: true });
+    const archiving = { archive_mode: 'on', archive_command: made.archive.command('wal-push %p') };
+    const second = await recovering(version, made, 'recovery', (line) => line, archiving);
+    await start(second, true);
+    await poll('the end of recovery', () => promoted(second));
+    await untilArchived(second, await switchSegment(second));
+    await second.stop();
+
+    const broken = (line: string) =>
+      `if test ${SIGNALS}; then ${line}; else ${line.replace(made.archive.prefix, 'file://localhost/proc/none')}; fi`;
+    const third = await recovering(version, { ...made, copy: again }, 'recovery', broken);
+    await start(third, true);
+    await poll('the end of recovery', () => promoted(third));
+    expect(await third.serverLog()).toContain('/proc/none');
+    expect(await fingerprint(third)).toBe(made.expected);
+    const history = readFileSync(join(third.walDirectory, '00000003.history'), 'utf8');
+    expect(history).toMatch(/^1\t.*\n+2\t/);
   });
 });
