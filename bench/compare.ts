@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { Accepted } from './accepted.ts';
+import { processorFamily } from './processor.ts';
 import type { Cost } from './timing.ts';
 
 export interface Contender {
@@ -32,8 +33,10 @@ interface Round {
   readonly beside: Cost;
 }
 
-/** What makes ratios comparable; that it is the same machine is for the reader to know. */
+/** What makes counts of instructions comparable. */
 export const CONDITIONS = `node ${process.version.slice(1).split('.')[0]} ${process.arch}`;
+/** And ratios of times; that it is the same machine is for the reader to know. */
+const RATIO_CONDITIONS = `${CONDITIONS}, ${processorFamily()}`;
 
 const RATIOS = fileURLToPath(new URL('ratios.json', import.meta.url));
 const accepted = new Accepted(RATIOS, process.argv.includes('--update'));
@@ -77,7 +80,7 @@ function print(
   const judged = measures.includes(measure);
   const reached = !judged || (faster ? ratio >= target.atLeast : ratio <= target.atMost);
   const line = `${work}, ${measure}`;
-  const kept = judged ? accepted.isKept(CONDITIONS, line, ratio, faster ? 'more' : 'less') : undefined;
+  const kept = judged ? accepted.isKept(RATIO_CONDITIONS, line, ratio, faster ? 'more' : 'less') : undefined;
   const shown = (side: keyof Round) => amount(median(rounds.map((round) => time(round[side]))), bytes);
   printRow([
     work,
@@ -88,7 +91,7 @@ function print(
     ratio.toFixed(2),
     `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`,
     judged ? (faster ? `>= ${target.atLeast}` : `<= ${target.atMost}`) : '',
-    judged ? (accepted.figure(CONDITIONS, line)?.toFixed(2) ?? 'none') : '',
+    judged ? (accepted.figure(RATIO_CONDITIONS, line)?.toFixed(2) ?? 'none') : '',
     verdict(reached, kept),
   ]);
 }
@@ -111,8 +114,8 @@ export function figure(
   atMost: number,
   print = (amount: number) => String(amount),
 ): void {
-  const kept = accepted.isKept(CONDITIONS, work, value);
-  const before = accepted.figure(CONDITIONS, work);
+  const kept = accepted.isKept(RATIO_CONDITIONS, work, value);
+  const before = accepted.figure(RATIO_CONDITIONS, work);
   const shown = before === undefined ? 'none' : print(before);
   printRow([
     work,
