@@ -12,6 +12,14 @@ export function putError(path: string, error: unknown): unknown {
     });
   }
   const failure = isErrno(error) ? fileError('could not store a file', path, error) : error;
+  if (failure instanceof StoreError && isErrno(error, 'EIO') && error.syscall === 'link') {
+    return new StoreError(failure.message, {
+      detail: failure.detail,
+      hint: `${failure.hint ?? ''} If no file can be stored, it has no hard links (rclone mount says so): use another.`,
+      transient: false,
+      cause: error,
+    });
+  }
   if (!(failure instanceof StoreError && isErrno(error, 'EINVAL', 'ENOTSUP') && isSync(error)))
     return failure;
   return new StoreError('the file system of the storage prefix cannot sync', {

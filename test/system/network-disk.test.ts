@@ -57,6 +57,7 @@ describe('wal-push', () => {
     ['fsync', 'ESTALE', 'ESTALE: stale file handle, fsync', 'mount it again'],
     ['fsync', 'EINVAL', 'EINVAL: invalid argument, fsync', 'Only what is synced'],
     ['link', 'EPERM', 'EPERM: operation not permitted, link', 'use a file system that has them'],
+    ['link', 'EIO', 'EIO: i/o error, link', 'it has no hard links (rclone mount says so)'],
   ])('stores nothing, and leaves nothing, when %s fails with %s', async (operation, errno, detail, hint) => {
     expect((await push(NEXT)).status).toBe(0);
     disk.obey({ operation, errno, path: NAME });
