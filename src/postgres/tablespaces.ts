@@ -18,16 +18,15 @@ const FOLDER = 'pg_tblspc';
  * and not listed; nor are those that a server drops meanwhile.
  */
 export async function readTablespaces(dataDirectory: string): Promise<ClusterTablespace[]> {
-  const entries = await fs.readdir(join(dataDirectory, FOLDER), { withFileTypes: true });
-  const oids = entries
-    .filter((entry) => entry.isSymbolicLink() && /^\d+$/.test(entry.name))
-    .map(({ name }) => name);
+  // Names alone: where the file system tells no types, Node would look at each, and fail for one that was dropped meanwhile.
+  const names = await fs.readdir(join(dataDirectory, FOLDER));
+  const oids = names.filter((name) => /^\d+$/.test(name));
   oids.sort((a, b) => Number(a) - Number(b));
   const found = await Promise.all(oids.map((oid) => readTablespace(dataDirectory, oid)));
   return found.filter((tablespace) => tablespace !== undefined);
 }
 
-/** undefined when it was dropped meanwhile: PostgreSQL removes the folder's contents and then the link. */
+/** undefined when it is a folder, or was dropped meanwhile: PostgreSQL removes the folder's contents and then the link. */
 async function readTablespace(dataDirectory: string, oid: string): Promise<ClusterTablespace | undefined> {
   const link = `${FOLDER}/${oid}`;
   const target = await linkTarget(join(dataDirectory, link));
@@ -47,11 +46,13 @@ async function readTablespace(dataDirectory: string, oid: string): Promise<Clust
   return { oid, link, location };
 }
 
+/** undefined when there is no link: nothing at all, or something else. */
 async function linkTarget(path: string): Promise<string | undefined> {
   try {
     return await fs.readlink(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'EINVAL') return undefined;
     throw error;
   }
 }
