@@ -374,11 +374,14 @@ describe.runIf(process.getuid?.() === 0)('a target that the user may not use', (
     await storeBackup(store, { parts: [leastMembers()] });
     execFileSync('chmod', ['-R', 'a+rX', folder]);
     mkdirSync(join(folder, 'private'), { mode: 0o700 });
+    mkdirSync(join(folder, 'closed'), { mode: 0 });
+    execFileSync('chown', [String(uid), join(folder, 'closed')]);
     const environment = { WALE_FILE_PREFIX: `file://localhost${join(folder, 'archive')}` };
-    for (const [target, message] of [
-      ['data', 'could not write to the target of the restore'],
-      ['private', 'could not look at the target of the restore'],
-      ['private/data', 'could not look at the target of the restore'],
+    for (const [target, message, detail] of [
+      ['data', 'could not write to the target of the restore', /^EACCES: /],
+      ['private', 'the target of the restore belongs to another user', /private" belongs to user 0, /],
+      ['private/data', 'could not look at the target of the restore', /^EACCES: /],
+      ['closed', 'could not look at the target of the restore', /^EACCES: /],
     ] as const) {
       const words = ['backup-fetch', join(folder, target), 'LATEST'];
       const { status, stderr } = await runProgram(words, { environment, uid });
@@ -386,8 +389,8 @@ describe.runIf(process.getuid?.() === 0)('a target that the user may not use', (
       expect(logEntries(stderr).at(-1)).toMatchObject({
         level: 'ERROR',
         message,
-        detail: expect.stringMatching(/^EACCES: /),
-        hint: 'Run the restore as the user who runs the server, or as root.',
+        detail: expect.stringMatching(detail),
+        hint: expect.stringMatching(/^Run the restore as the user who runs the server, or as root/),
       });
     }
   });
