@@ -4,7 +4,7 @@ import { getDefaultAutoSelectFamilyAttemptTimeout, setDefaultAutoSelectFamilyAtt
 const LONGEST_MS = 4000;
 
 /**
- * Node gives each of them but the last a quarter of a second, and gives up what is on its way then. Where the way takes
+ * Node gives each of them but the last a quarter or half of a second, and gives up what is on its way then. Where the way takes
  * longer and the last one leads nowhere, as where there is no IPv6, none would ever be reached.
  */
 export function tryLonger(): void {

@@ -29,11 +29,13 @@ async function failing(error: () => Error): Promise<unknown> {
 
 it('a name of which no address was reached in time is given more of it', async () => {
   const given: number[] = [];
+  // Node 20 to 24 begin with 250, Node 26 with 500.
+  setDefaultAutoSelectFamilyAttemptTimeout(300);
   for (let attempt = 0; attempt < 4; attempt += 1) {
     expect(await failing(none)).toMatchObject({ message: 'the store cannot be reached', transient: true });
     given.push(getDefaultAutoSelectFamilyAttemptTimeout());
   }
-  expect(given).toEqual([1000, 4000, 4000, 4000]);
+  expect(given).toEqual([1200, 4000, 4000, 4000]);
 });
 
 it('any other failure changes nothing', async () => {
