@@ -36,8 +36,8 @@ const SETTINGS = `SELECT name, setting FROM pg_settings WHERE name IN
   ('wal_level', 'archive_mode', 'archive_command', 'archive_library', 'data_directory')`;
 
 const ARCHIVER = `SELECT last_archived_wal, last_failed_wal, failed_count,
-  floor(extract(epoch FROM clock_timestamp() - last_archived_time)) AS archived_seconds,
-  floor(extract(epoch FROM clock_timestamp() - last_failed_time)) AS failed_seconds FROM pg_stat_archiver`;
+  extract(epoch FROM clock_timestamp() - last_archived_time) AS archived_seconds,
+  extract(epoch FROM clock_timestamp() - last_failed_time) AS failed_seconds FROM pg_stat_archiver`;
 
 export async function readServerFacts(query: Query): Promise<ServerFacts> {
   const [identity = {}] = await query(IDENTITY);

@@ -78,7 +78,7 @@ function failures({ lastFailed, lastFailedSeconds }: ArchiverFacts): string {
 
 /** `40 s ago`, `3 h ago`, `12 d ago`. */
 export function ago(seconds = 0): string {
-  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 120) return `${Math.floor(seconds)} s ago`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ago`;
   return `${Math.floor(seconds / 86400)} d ago`;

@@ -49,6 +49,11 @@ test('an archiver whose last attempt failed fails; one that recovered is ok and 
   const failedOnce = { ...primary.archiver, lastFailed: '000000010000000000000004', failedCount: 3 };
   const failing = finding('archiver', { archiver: { ...failedOnce, lastFailedSeconds: 5 } });
   expect(failing).toMatchObject({ state: 'failed', message: expect.stringContaining('3 failures counted') });
+  const sameSecond = { ...failedOnce, lastArchivedSeconds: 0.4, lastFailedSeconds: 0.2 };
+  expect(finding('archiver', { archiver: sameSecond })).toMatchObject({
+    state: 'failed',
+    message: expect.stringContaining(' 0 s ago'),
+  });
   const recovered = finding('archiver', { archiver: { ...failedOnce, lastFailedSeconds: 500 } });
   expect(recovered).toMatchObject({
     state: 'ok',

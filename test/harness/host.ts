@@ -233,7 +233,8 @@ wal-e --envdir ${folder}/etc/wal-e.d/env --terse backup-push --fast-checkpoint $
 function waitArchived(folder: string): string {
   return `psql -qAtc 'SELECT pg_switch_wal()' >/dev/null
 status=$(echo ${folder}/var/lib/postgresql/*/main/pg_wal/archive_status)
-while ls $status | grep -q ready; do sleep 0.1; done`;
+while ls $status | grep -q ready; do sleep 0.1; done
+until psql -qAtc 'SELECT last_archived_wal IS NOT NULL FROM pg_stat_archiver' | grep -q t; do sleep 0.1; done`;
 }
 
 function addScript(folder: string, name: string, body: string): void {
