@@ -34,6 +34,40 @@ export function parseEndpoint(text: string): S3Endpoint {
   };
 }
 
+/** The server that requests for a bucket go to. */
+export interface BucketServer extends Pick<S3Endpoint, 'protocol' | 'host' | 'port'> {
+  /** Its name tells the bucket; else the path must. */
+  readonly namesBucket: boolean;
+}
+
+/** A bucket name that can be a host label under the wildcard certificate of AWS. */
+const HOST_LABEL = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
+
+/** `endpoint` undefined: AWS itself. */
+export function bucketServer(bucket: string, endpoint: S3Endpoint | undefined, region: string): BucketServer {
+  if (endpoint === undefined) {
+    const server = `s3.${region}.${awsDomain(region)}`;
+    const namesBucket = HOST_LABEL.test(bucket);
+    return { protocol: 'https', host: namesBucket ? `${bucket}.${server}` : server, port: 443, namesBucket };
+  }
+  const { protocol, host, port, style } = endpoint;
+  if (style === 'path') return { protocol, host, port, namesBucket: false };
+  // With "virtualhost" the original connected to a host named like the bucket; a name without dots can only be a label.
+  const isWhole = style === 'virtualhost' && bucket.includes('.');
+  return { protocol, host: isWhole ? bucket : `${bucket}.${host}`, port, namesBucket: true };
+}
+
+/** Source: the partitions of the AWS SDK's endpoint rules. */
+export function awsDomain(region: string): string {
+  if (region.startsWith('cn-')) return 'amazonaws.com.cn';
+  if (region.startsWith('us-isob-')) return 'sc2s.sgov.gov';
+  if (region.startsWith('us-isof-')) return 'csp.hci.ic.gov';
+  if (region.startsWith('us-iso-')) return 'c2s.ic.gov';
+  if (region.startsWith('eu-isoe-')) return 'cloud.adc-e.uk';
+  if (region.startsWith('eusc-')) return 'amazonaws.eu';
+  return 'amazonaws.com';
+}
+
 function parseAddress(text: string): URL {
   const hint = 'WALE_S3_ENDPOINT names a protocol, a bucket style, a host and a port, nothing else.';
   if (!URL.canParse(text)) throw new SettingError('WALE_S3_ENDPOINT is not an address', { hint });

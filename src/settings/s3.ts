@@ -1,7 +1,7 @@
 /** The settings of an S3 store, from the original's names in the environment and the global options. Pure. */
 import { SettingError } from '../errors.ts';
 import { readProxy } from './proxy.ts';
-import { parseEndpoint, type S3Endpoint } from './s3-endpoint.ts';
+import { awsDomain, bucketServer, parseEndpoint, type S3Endpoint } from './s3-endpoint.ts';
 import type { Environment, GlobalOptions } from './settings.ts';
 
 export interface S3Keys {
@@ -59,30 +59,16 @@ export function readS3Settings(url: string, environment: Environment, options: G
     encryption: readEncryption(environment, onAws),
     conditionalPut: readConditionalPut(environment, onAws || CLOUDFLARE.test(endpoint.host)),
     caFile: given(environment, 'AWS_CA_BUNDLE'),
-    proxy: readProxy(environment, bucketHost(bucket, region, endpoint)),
+    proxy: readProxy(environment, bucketServer(bucket, endpoint, region)),
     identityProxy: readProxy(environment, identityHost(environment, region)),
   };
-}
-
-/** Where the bucket has a host of its own, it is that which NO_PROXY may name. */
-function bucketHost(
-  bucket: string,
-  region: string,
-  endpoint: S3Endpoint | undefined,
-): { host: string; port: number } {
-  if (endpoint === undefined) return { host: `${bucket}.s3.${region}.${amazon(region)}`, port: 443 };
-  if (endpoint.style === 'path') return endpoint;
-  return { host: `${bucket}.${endpoint.host}`, port: endpoint.port };
-}
-
-function amazon(region: string): string {
-  return region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
 }
 
 /** As the SDK finds it; see docs/stores.md. */
 function identityHost(environment: Environment, region: string): { host: string; port: number } {
   const url = given(environment, 'AWS_ENDPOINT_URL_STS') ?? given(environment, 'AWS_ENDPOINT_URL');
-  if (url === undefined || !URL.canParse(url)) return { host: `sts.${region}.${amazon(region)}`, port: 443 };
+  if (url === undefined || !URL.canParse(url))
+    return { host: `sts.${region}.${awsDomain(region)}`, port: 443 };
   const { hostname, port } = new URL(url);
   return { host: hostname, port: port === '' ? 443 : Number(port) };
 }

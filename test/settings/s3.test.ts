@@ -237,6 +237,14 @@ describe('the way to the store', () => {
   });
 
   it.each([
+    ['backups.example.com', { WALE_S3_ENDPOINT: 'https+virtualhost://store.example' }, 'backups.example.com'],
+    ['bucket', { AWS_REGION: 'us-iso-east-1' }, '.c2s.ic.gov'],
+  ])('NO_PROXY names the very host that is connected to: bucket %s %s %s', (bucket, environment, no) => {
+    const proxied = { ...KEYS, ...environment, HTTPS_PROXY: 'http://proxy:3128', NO_PROXY: no };
+    expect(readS3Settings(`s3://${bucket}/x`, proxied, {}).proxy).toBeUndefined();
+  });
+
+  it.each([
     [{}, 'sts.eu-central-1.amazonaws.com'],
     [{ AWS_REGION: 'cn-north-1' }, 'sts.cn-north-1.amazonaws.com.cn'],
     [{ AWS_ENDPOINT_URL_STS: 'https://identity.example:8443/x' }, 'identity.example:8443'],
