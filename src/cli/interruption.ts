@@ -35,7 +35,7 @@ export function watchSignals(ignored: string | undefined, { endNow, stillThere }
     process.on(name, () => {
       if (isIgnored(ignored, SIGNALS[name])) return;
       const reason = new InterruptedError(name);
-      if (controller.signal.aborted) endNow(reason.exitStatus);
+      if (controller.signal.aborted) return endNow(reason.exitStatus);
       controller.abort(reason);
       setTimeout(() => stillThere(reason), LATE_MS).unref();
     });
