@@ -1,11 +1,10 @@
 /**
- * The codec on worker threads, for base backups: several streams at once, or one, share all threads. Order is kept; a
- * stream reads ahead only as far as keeps the threads busy, so memory is bounded by threads times streams.
+ * Decompression on worker threads: several streams at once, or one, share all threads. Order is kept; a stream reads
+ * ahead only as far as keeps the threads busy, so memory is bounded by threads times streams.
  */
-import type { Codec } from './codec.ts';
 import { LzopContainer, type PackedBlock } from './container.ts';
-import { LzopEncoder, type LzopHeader } from './encoder.ts';
-import { type DecodeJob, type EncodeJob, JOB_BLOCKS, JOB_PLAIN_BYTES, type Job } from './job.ts';
+import type { Decompressor } from './decompressor.ts';
+import { JOB_BLOCKS, type Job } from './job.ts';
 import { CodecThreads } from './threads.ts';
 
 export interface PoolOptions {
@@ -16,22 +15,12 @@ export interface PoolOptions {
 }
 
 /** Starts the threads at once, so that they are ready when the first data is. Must be closed. */
-export function createCodecPool({ size, signal }: PoolOptions): Codec {
+export function createDecompressorPool({ size, signal }: PoolOptions): Decompressor {
   const threads = new CodecThreads(size, signal);
   return {
-    encode: (plain, header) => encode(threads, plain, header),
-    decode: (source) => inOrder(threads, decodeJobs(threads, source)),
+    decode: (source) => inOrder(threads, jobsOf(threads, source)),
     close: () => threads.close(),
   };
-}
-
-type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-
-async function* encode(threads: CodecThreads, plain: Chunks, header: LzopHeader): AsyncGenerator<Uint8Array> {
-  const encoder = new LzopEncoder(header);
-  yield encoder.header();
-  yield* inOrder(threads, encodeJobs(threads, plain));
-  yield encoder.end();
 }
 
 /** Results in the order of the jobs, as many at a time as keep the threads busy. */
@@ -54,28 +43,7 @@ function* once(threads: CodecThreads, result: Uint8Array<ArrayBuffer>): Generato
   threads.release(result);
 }
 
-async function* encodeJobs(threads: CodecThreads, plain: Chunks): AsyncGenerator<EncodeJob> {
-  let buffer = threads.buffer();
-  let length = 0;
-  for await (const chunk of plain) {
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + JOB_PLAIN_BYTES - length);
-      new Uint8Array(buffer).set(part, length);
-      length += part.length;
-      at += part.length;
-      if (length < JOB_PLAIN_BYTES) break;
-      yield { kind: 'encode', buffer, length };
-      buffer = threads.buffer();
-      length = 0;
-    }
-  }
-  if (length > 0) yield { kind: 'encode', buffer, length };
-}
-
-async function* decodeJobs(
-  threads: CodecThreads,
-  source: AsyncIterable<Uint8Array>,
-): AsyncGenerator<DecodeJob> {
+async function* jobsOf(threads: CodecThreads, source: AsyncIterable<Uint8Array>): AsyncGenerator<Job> {
   const container = new LzopContainer();
   let batch: Batch | undefined;
   for await (const chunk of source) {
@@ -109,7 +77,7 @@ class Batch {
     this.blocks += 1;
   }
 
-  job(): DecodeJob {
-    return { kind: 'decode', buffer: this.#buffer, length: this.#length, ...this.#first };
+  job(): Job {
+    return { buffer: this.#buffer, length: this.#length, ...this.#first };
   }
 }
