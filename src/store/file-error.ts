@@ -4,7 +4,7 @@ import { DELETE_HINT } from './store.ts';
 
 const TRANSIENT = new Set(['EAGAIN', 'EBUSY', 'EINTR', 'EMFILE', 'ENFILE', 'ESTALE', 'ETIMEDOUT']);
 
-/** Errors of Linux that Node has no name for: it says "Unknown system error -122". */
+/** Errors of Linux that Node has no name for: it says "Unknown system error -122", of a synchronous call "UNKNOWN". */
 const UNNAMED: Readonly<Record<number, readonly [code: string, meaning: string]>> = {
   [-116]: ['ESTALE', 'stale file handle'],
   [-117]: ['EUCLEAN', 'structure needs cleaning'],
@@ -47,7 +47,7 @@ export function errnoText(error: unknown): string {
   const [code, meaning] = UNNAMED[(error as NodeJS.ErrnoException).errno ?? 0] ?? [];
   if (code === undefined) return error.message;
   return error.message.replace(
-    /^Unknown system error -\d+: Unknown system error -\d+/,
+    /^(Unknown system error -\d+: Unknown system error -\d+|UNKNOWN: unknown error)/,
     `${code}: ${meaning}`,
   );
 }

@@ -22,6 +22,12 @@ it('knows a quota that is used up, for which Node has no name', () => {
   });
 });
 
+it('knows it of a synchronous call, too, of which Node says even less', () => {
+  const error = Object.assign(new Error('UNKNOWN: unknown error, write'), { errno: -122, code: 'UNKNOWN' });
+  expect(isDiskFull(error)).toBe(true);
+  expect(errnoText(error)).toBe('EDQUOT: disk quota exceeded, write');
+});
+
 it('asks again where the handle of a network file system is stale, for which Node has no name either', () => {
   expect(fileError('could not read a file', '/archive/x', answered(-116, 'read'))).toMatchObject({
     detail: '"/archive/x": ESTALE: stale file handle, read',
