@@ -45,6 +45,7 @@ export interface StoreErrorParts extends ErrorParts {
   readonly unavailable?: boolean;
   readonly retryAfterMs?: number | undefined;
   readonly full?: boolean | undefined;
+  readonly cold?: boolean | undefined;
 }
 
 /**
@@ -59,6 +60,8 @@ export class StoreError extends UserError {
   readonly retryAfterMs: number | undefined;
   /** It has no room for what was to be stored: a disk is full, or a quota used up. Whatever store it is. */
   readonly full: boolean;
+  /** The object is there, in cold storage, and has to be brought back before it can be read. */
+  readonly cold: boolean;
 
   constructor(message: string, parts: StoreErrorParts) {
     super(message, parts);
@@ -66,6 +69,7 @@ export class StoreError extends UserError {
     this.unavailable = parts.unavailable ?? parts.transient;
     this.retryAfterMs = parts.retryAfterMs;
     this.full = parts.full ?? false;
+    this.cold = parts.cold ?? false;
   }
 }
 

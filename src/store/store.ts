@@ -51,6 +51,20 @@ export interface ObjectInfo {
   readonly modified: Date;
   /** true: the store is known to keep it, as an older version, when it is removed. Told by `get` and `head` only. */
   readonly keepsVersions?: boolean;
+  /**
+   * The store's name for where it is, when that is cold storage, from which objects may have to be brought back before
+   * they can be read: `cold` tells whether. Told by `list` only.
+   */
+  readonly coldClass?: string;
+}
+
+/** An object that cannot be read before it is brought back from cold storage. */
+export interface ColdObject {
+  readonly key: Key;
+  /** The store's name for where it is. */
+  readonly place: string;
+  /** It was asked for, and is not there yet. */
+  readonly returning: boolean;
 }
 
 export interface FoundObject extends ObjectInfo {
@@ -85,6 +99,8 @@ export interface Store {
   list(prefix: string, options: ListOptions): AsyncIterable<readonly ObjectInfo[]>;
   /** At most 1000 keys. An absent key counts as removed. Keys that could not be removed are returned, the rest is done. */
   remove(keys: readonly Key[], call: Call): Promise<readonly RemoveFailure[]>;
+  /** Those of the keys, in their order, whose objects cannot be read before they are brought back. Stores without cold storage do not have it. */
+  cold?(keys: readonly Key[], call: Call): Promise<readonly ColdObject[]>;
   leftovers(prefix: string, call: Call): AsyncIterable<readonly Leftover[]>;
   removeLeftover(leftover: Leftover, call: Call): Promise<void>;
   /** Closes idle connections, so that the process can end. */

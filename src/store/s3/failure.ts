@@ -86,6 +86,7 @@ export function refused({ what, method, headers: sent }: Sent, refusal: Refusal)
     absent: !stranger && isAbsence(status, code, explanation),
     transient,
     full,
+    cold: isCold(code),
     retryAfterMs: retryAfterOf(headers),
   });
 }
@@ -107,6 +108,11 @@ function isAbsence(status: number, code: string | undefined, explanation: string
   return status === 403 && /not authorized to perform: s3:ListBucket\b/.test(explanation);
 }
 
+/** The second is Scality's word for an object that is on its way back. */
+function isCold(code: string | undefined): boolean {
+  return code === 'InvalidObjectState' || code === 'RestoreAlreadyInProgress';
+}
+
 /** A 409 without a word is a conflict with somebody who does the same at this moment. */
 function isTransient(status: number, code: string | undefined): boolean {
   if (TRANSIENT_STATUSES.has(status)) return true;
@@ -119,7 +125,7 @@ function messageOf(status: number, code: string | undefined, transient: boolean)
   if (code === 'ExpiredToken' || code === 'TokenRefreshRequired') return 'the credentials have expired';
   if (code === 'InvalidAccessKeyId' || code === 'SignatureDoesNotMatch')
     return 'the store rejects the credentials';
-  if (code === 'InvalidObjectState') return 'the object is archived in cold storage';
+  if (isCold(code)) return 'the object is archived in cold storage';
   if (status === 401 || status === 403) return 'the store denies access';
   return transient ? 'the store could not do what was asked' : 'the store refuses the request';
 }
@@ -140,6 +146,7 @@ const HINTS: Readonly<Record<string, string>> = {
   InvalidStorageClass: 'The store does not have the storage class of WALE_S3_STORAGE_CLASS.',
   InvalidObjectState:
     'Bring it back first (RestoreObject), and the other objects that are needed; let no lifecycle rule move them there.',
+  RestoreAlreadyInProgress: 'It is being brought back: wait until it can be read.',
   InvalidBucketName: 'Correct the bucket in WALE_S3_PREFIX or --s3-prefix.',
   MethodNotAllowed: 'Check that WALE_S3_ENDPOINT is the address of an S3 store.',
 };

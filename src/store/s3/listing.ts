@@ -9,6 +9,7 @@ import { listedKey } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
 import { skippedFolder } from '../skipped-folder.ts';
 import type { Call, Leftover, ListOptions, ObjectInfo } from '../store.ts';
+import { isColdClass } from './cold-class.ts';
 import { printable, S3Error } from './failure.ts';
 import { bucketKey } from './object.ts';
 import type { SdkClient } from './sdk.ts';
@@ -75,12 +76,13 @@ function behindSkipped(last: string | undefined, prefix: string, skip: Skip): st
 }
 
 function objectsOf(page: ListObjectsV2CommandOutput, settings: S3Settings, prefix: string): ObjectInfo[] {
-  return (page.Contents ?? []).map(({ Key, Size, LastModified }) => {
+  return (page.Contents ?? []).map(({ Key, Size, LastModified, StorageClass }) => {
     const key = ownKey(settings, prefix, decoded(Key, page.EncodingType));
     if (!Number.isSafeInteger(Size) || Size === undefined || Size < 0) throw strange(`no size for "${key}"`);
     if (LastModified === undefined || Number.isNaN(LastModified.getTime()))
       throw strange(`no time for "${key}"`);
-    return { key, size: Size, modified: LastModified };
+    const object = { key, size: Size, modified: LastModified };
+    return isColdClass(StorageClass) ? { ...object, coldClass: StorageClass } : object;
   });
 }
 

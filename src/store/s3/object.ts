@@ -4,6 +4,7 @@ import type { Key } from '../../archive/layout.ts';
 import type { S3Settings } from '../../settings/s3.ts';
 import type { ObjectInfo } from '../store.ts';
 import { encodeKey } from './address.ts';
+import { type Coldness, coldnessOf } from './cold-class.ts';
 import { S3Error } from './failure.ts';
 
 /** The full key of `key` in the bucket, under the prefix of the settings. */
@@ -53,6 +54,8 @@ export interface S3ObjectInfo extends ObjectInfo {
   readonly etag: string;
   /** See `UPLOAD_METADATA`. */
   readonly upload: string | undefined;
+  /** undefined: it can be read. */
+  readonly coldness: Coldness | undefined;
 }
 
 /** Of an answer to GET or HEAD; `size` is the whole object's. */
@@ -70,7 +73,8 @@ export function objectInfo(key: Key, headers: Readonly<Record<string, string>>):
     });
   }
   const upload = headers[`x-amz-meta-${UPLOAD_METADATA}`];
-  const info = { key, size, modified, etag: headers.etag ?? '', upload };
+  const coldness = coldnessOf(headers);
+  const info = { key, size, modified, etag: headers.etag ?? '', upload, coldness };
   // "null": versioning was off when it was stored.
   const version = headers['x-amz-version-id'] ?? 'null';
   return version === 'null' ? info : { ...info, keepsVersions: true };

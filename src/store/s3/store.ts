@@ -10,6 +10,7 @@ import type { Retry } from '../retrying.ts';
 import type { Body, PutOptions, PutResult, Store } from '../store.ts';
 import { createAgents } from './agent.ts';
 import { createS3Client, type S3Client } from './client.ts';
+import type { Readers } from './cold.ts';
 import { createCredentials, keyProviders } from './credentials.ts';
 import { createDownloads } from './download.ts';
 import { S3Error } from './failure.ts';
@@ -74,6 +75,7 @@ export function createS3Store(parts: S3StoreParts): Store {
       const { sdk, removeObjects } = await operator();
       return removeObjects(sdk, settings, keys, call);
     },
+    cold: createCold({ head, get }),
     async *leftovers(prefix, call) {
       const { sdk, listUploads } = await operator();
       yield* listUploads(sdk, settings, prefix, call);
@@ -90,6 +92,14 @@ export function createS3Store(parts: S3StoreParts): Store {
 
 function isBytes(body: Body): body is readonly Uint8Array[] {
   return Array.isArray(body);
+}
+
+function createCold(readers: Readers): NonNullable<Store['cold']> {
+  return async (keys, call) => {
+    call.signal.throwIfAborted();
+    const { findCold } = await import('./cold.ts');
+    return findCold(readers, keys, call);
+  };
 }
 
 /** The answer to HEAD has no body to explain a failure with: then one byte is asked for, to learn why. */

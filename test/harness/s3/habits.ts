@@ -22,6 +22,8 @@ export interface Habits {
   readonly encryption: 'taken' | 400 | 501;
   /** Storage classes the store has; undefined for any. */
   readonly storageClasses: readonly string[] | undefined;
+  /** Those of them from which an object has to be brought back before it can be read. */
+  readonly coldClasses: readonly string[];
   /** Errors carry a code and a message. */
   readonly errorCodes: boolean;
   /** Checksums (x-amz-checksum-*) are kept and given back. */
@@ -45,6 +47,7 @@ export const AMAZON: Habits = {
   deleteNeedsMd5: false,
   encryption: 'taken',
   storageClasses: undefined,
+  coldClasses: ['GLACIER', 'DEEP_ARCHIVE'],
   errorCodes: true,
   checksums: true,
   strictRegion: true,

@@ -28,7 +28,8 @@ export function listObjects(bucket: Bucket, request: Received): Answer {
       element('Key', write(key)) +
       element('LastModified', object?.modified.toISOString() ?? '') +
       element('ETag', `"${object?.etag}"`) +
-      element('Size', object?.size ?? 0);
+      element('Size', object?.size ?? 0) +
+      element('StorageClass', object?.headers['x-amz-storage-class'] ?? 'STANDARD');
     return `<Contents>${fields}</Contents>`;
   });
   const next = more

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { type Bucket, md5, type Stored, sizeOf, slice } from './bucket.ts';
+import { isCold, refusedCold } from './cold.ts';
 import type { Habits } from './habits.ts';
 import { type Answer, header, type Received, Refused } from './request.ts';
 
@@ -32,6 +33,7 @@ export function getObject(bucket: Bucket, habits: Habits, request: Received): An
       'At least one of the pre-conditions you specified did not hold',
     );
   }
+  if (request.method === 'GET' && isCold(object, habits)) throw refusedCold(object);
   const headers: Record<string, string> = {
     ...quoted(object.etag),
     'accept-ranges': 'bytes',
