@@ -142,6 +142,19 @@ export function reachAlong(
   return { target, missing, end, consistent: end !== undefined && end.index >= stop };
 }
 
+/** Of the segments that recovery from `position` along `target` reads, those that `marked` has. */
+export function segmentsAlong(
+  position: BackupPosition,
+  target: number,
+  tree: TimelineTree,
+  coverage: WalCoverage,
+  marked: WalCoverage,
+): WalSpan[] {
+  return pathOf(position, target, tree, coverage).flatMap(({ timeline, first, last }) =>
+    marked.within(timeline, first, last).map((range) => ({ timeline, ...range })),
+  );
+}
+
 function reachedEnd(spans: readonly WalSpan[], gap: WalSpan | undefined): Reach['end'] {
   let end: Reach['end'];
   for (const { timeline, first, last } of spans) {

@@ -130,6 +130,13 @@ export class WalCoverage {
     return this.ranges(timeline).at(-1)?.last;
   }
 
+  /** What of `first` to `last` is archived on this timeline. */
+  within(timeline: number, first: number, last: number): IndexRange[] {
+    return this.ranges(timeline)
+      .filter((range) => range.first <= last && range.last >= first)
+      .map((range) => ({ first: Math.max(range.first, first), last: Math.min(range.last, last) }));
+  }
+
   /** What of `first` to `last` is not archived on this timeline. */
   missing(timeline: number, first: number, last: number): IndexRange[] {
     const gaps: IndexRange[] = [];

@@ -4,6 +4,7 @@ import { recoversBySignalFile } from '../postgres/version.ts';
 import { programCommand } from '../program.ts';
 import { formatBytes, formatDuration } from '../progress.ts';
 import { chooseBackup } from '../restore/choose.ts';
+import { refuseCold } from '../restore/cold-parts.ts';
 import { checkDecryption } from '../restore/decryption.ts';
 import { describePlan } from '../restore/describe-plan.ts';
 import { execute, type Restored } from '../restore/execute.ts';
@@ -39,6 +40,7 @@ export async function run(args: BackupFetchArguments, context: Context): Promise
   const choice = await chooseBackup(store, args.backupName, recovery.target, { log, signal });
   const { backup } = choice;
   const plan = await makePlan(backup, target, wishes, { signal });
+  await refuseCold(plan, store, { signal });
   await checkDecryption(plan, store, { signal });
   const wal = await checkWal(store, backup, choice.target, { log, signal, follows: args.recoveryConf });
   if (args.dryRun) {

@@ -11,6 +11,8 @@ import type { RecoveryTarget } from './recovery-target.ts';
 
 export interface Wal {
   readonly coverage: WalCoverage;
+  /** Of these the segments that are in cold storage, from where they may have to be brought back before they can be read. */
+  readonly cold: WalCoverage;
   readonly tree: TimelineTree;
 }
 
@@ -24,13 +26,16 @@ export async function readWal(
   call: Call,
 ): Promise<Wal> {
   const inventory = new WalInventory();
+  const cold = new WalInventory();
   const tree = new TimelineTree([]);
   for (const prefix of prefixes) {
     for await (const page of store.list(prefix, call)) {
-      for (const { key } of page) {
+      for (const { key, coldClass } of page) {
         const kind = classifyKey(key);
         if (kind.kind !== 'wal') continue;
-        if (walFileKind(kind.name) === 'segment') inventory.add(kind.name);
+        const isSegment = walFileKind(kind.name) === 'segment';
+        if (isSegment) inventory.add(kind.name);
+        if (isSegment && coldClass !== undefined) cold.add(kind.name);
         const timeline = historyTimeline(kind.name);
         const history = timeline === undefined ? undefined : await readHistory(store, timeline, call);
         if (history instanceof UserError) throw history;
@@ -38,10 +43,10 @@ export async function readWal(
       }
     }
   }
-  if (segmentBytes !== undefined) return { coverage: inventory.sized(segmentBytes), tree };
+  const sized = (bytes: number) => ({ coverage: inventory.sized(bytes), cold: cold.sized(bytes), tree });
+  if (segmentBytes !== undefined) return sized(segmentBytes);
   const seen = (await sizeSeenIn(store, inventory, call)) ?? ASSUMED;
-  const { bytes } = comparableSize(seen, [], inventory.largestInLog);
-  return { coverage: inventory.sized(bytes), tree };
+  return sized(comparableSize(seen, [], inventory.largestInLog).bytes);
 }
 
 /** The name of a segment. */

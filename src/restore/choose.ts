@@ -18,6 +18,7 @@ import type { Log } from '../log.ts';
 import { formatLsn, parseLsn, segmentTimeline } from '../postgres/segment.ts';
 import { type Call, type Store, urlOf } from '../store/store.ts';
 import { readWal, wantedTimeline } from './archived-wal.ts';
+import { coldSentinel } from './cold-parts.ts';
 import { describeTarget, type RecoveryTarget } from './recovery-target.ts';
 import { findRestorePoint } from './restore-point.ts';
 
@@ -47,7 +48,7 @@ export async function chooseBackup(
         ? `There is no backup "${chosen}" under ${store.url}.`
         : `The backup "${chosen}" has no sentinel: it is still being made, or it failed.`,
     );
-  if (found.reading.kind === 'unreadable') throw unreadable(found, store);
+  if (found.reading.kind === 'unreadable') throw coldSentinel(found, store) ?? unreadable(found, store);
   if (name !== undefined) refuseTooNew(found, target);
   return { backup: found, target: latest?.target ?? target };
 }

@@ -20,6 +20,7 @@ import type { Log } from '../log.ts';
 import { segmentName } from '../postgres/segment.ts';
 import type { Call, Store } from '../store/store.ts';
 import { readWal, segmentAt, type Wal, wantedTimeline } from './archived-wal.ts';
+import { warnOfColdWal } from './cold-wal.ts';
 import { warnIfGivenUp } from './given-up-timeline.ts';
 import { describeTarget, type RecoveryTarget, stopsEarly } from './recovery-target.ts';
 
@@ -44,18 +45,26 @@ export async function checkWal(
   const position = backupPosition(backup, bytes);
   const near = logs === undefined ? undefined : await readWal(store, logs, bytes, call);
   if (near !== undefined && reachAlong(position, position.timeline, near.tree, near.coverage).consistent)
-    return [`WAL          all from start to stop of the backup is in the archive`];
+    return [
+      `WAL          all from start to stop of the backup is in the archive`,
+      ...(await warnOfColdWal(store, position, position.timeline, near, call)),
+    ];
   const wal = await readWal(store, [WAL_PREFIX], source === 'assumed' ? undefined : bytes, call);
   const where = backupPosition(backup, wal.coverage.segmentBytes);
-  if (!call.follows)
-    return [warnUnlessConsistent(reachConsistent(where, wal.tree, wal.coverage), wal, call.log)];
+  if (!call.follows) {
+    const way = reachConsistent(where, wal.tree, wal.coverage);
+    return [
+      warnUnlessConsistent(way, wal, call.log),
+      ...(await warnOfColdWal(store, where, way.target, wal, call)),
+    ];
+  }
   const reach = followed(where, target, wal);
   const end = await endOf(store, reach, wal.coverage, call);
   refuseUnreachable(reach, end, target, wal);
   if (!stopsEarly(target)) warnOfGaps(reach, end, wal, call.log);
   if (target.time !== undefined)
     await warnIfGivenUp(store, where, { timeline: reach.target, time: target.time.date }, wal, call);
-  return [planLine(reach, end, target, wal)];
+  return [planLine(reach, end, target, wal), ...(await warnOfColdWal(store, where, reach.target, wal, call))];
 }
 
 /** Prefixes of the keys that can be segments from start to stop on the backup's own timeline; undefined when many. */
