@@ -15,7 +15,7 @@ export function coldCounts(objects: Iterable<ObjectInfo>): ColdCounts {
   return counts;
 }
 
-function countCold(counts: Map<string, number>, { coldClass }: ObjectInfo): void {
+export function countCold(counts: Map<string, number>, { coldClass }: ObjectInfo): void {
   if (coldClass !== undefined) counts.set(coldClass, (counts.get(coldClass) ?? 0) + 1);
 }
 

@@ -8,6 +8,7 @@ import type { Call, ObjectInfo, Store } from '../store/store.ts';
 import { backupLabelKey, labelFinishTime, MAX_LABEL_BYTES } from './backup-label.ts';
 import { type BackupHead, type KnownBackup, listBackups, readSentinels } from './catalog.ts';
 import type { LabelTime } from './chronology.ts';
+import { type ColdCounts, coldCounts } from './cold-storage.ts';
 import { foreignBackupSegment, walKey } from './layout.ts';
 import { orUnreadable, readPlain } from './plain-object.ts';
 import { type FoundPartProblem, partProblems } from './restorability.ts';
@@ -25,6 +26,8 @@ export interface SurveyedBackup extends BackupHead {
   readonly newest: Date;
   readonly oldest: Date;
   readonly partProblems: readonly FoundPartProblem[];
+  /** Of its parts, as they were listed. */
+  readonly cold: ColdCounts;
 }
 
 /** Objects that are not WAL-E's. */
@@ -103,6 +106,7 @@ function surveyed(backup: KnownBackup, damaged: ReadonlyMap<string, string>): Su
     newest: new Date(newest),
     oldest: new Date(oldest),
     partProblems: reading.kind === 'absent' ? [] : [...partProblems(backup), ...damagedParts(parts, damaged)],
+    cold: coldCounts(parts),
   };
 }
 

@@ -50,6 +50,7 @@ export async function run(args: VerifyArguments, context: Context): Promise<numb
     assessments: dated.map((entry) => assess(entry, archive, now)),
     problems: wal.problems,
     foreign: [survey.foreign, wal.foreign],
+    coldSegments: wal.cold,
     readings: readings && part && { ...readings, part: `${part.part}/${part.of}` },
   });
   await context.print(args.json ? `${JSON.stringify(report)}\n` : formatReport(report));

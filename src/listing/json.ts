@@ -16,6 +16,7 @@ export function jsonObject(backup: ListedBackup): Readonly<Record<string, unknow
     expanded_size_bytes: sentinel?.expandedSizeBytes ?? null,
     stored_size_bytes: backup.storedBytes,
     parts: backup.parts,
+    cold_parts: Object.fromEntries(backup.cold),
     wal_segment_backup_start: backup.startSegment,
     wal_segment_offset_backup_start: backup.startOffset,
     wal_segment_backup_stop: sentinel?.stopSegment ?? null,

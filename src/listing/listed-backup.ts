@@ -1,5 +1,6 @@
 /** A backup as `backup-list` shows it, in every form. */
 import type { KnownBackup } from '../archive/catalog.ts';
+import { type ColdCounts, coldCounts } from '../archive/cold-storage.ts';
 import { backupOffset, backupSegment } from '../archive/layout.ts';
 import type { Sentinel } from '../archive/sentinel.ts';
 
@@ -19,6 +20,8 @@ export interface ListedBackup {
   /** Bytes of all parts in the store. */
   readonly storedBytes: number;
   readonly parts: number;
+  /** Of the parts, as they were listed. */
+  readonly cold: ColdCounts;
   /** What the server said, or its version number as text; undefined when it was not asked for or is not there. */
   readonly postgresVersion: string | undefined;
 }
@@ -36,6 +39,7 @@ export function listed(backup: KnownBackup, extendedVersion?: string): ListedBac
     error: reading.kind === 'unreadable' ? reading.error.message : undefined,
     storedBytes: parts.reduce((sum, { size }) => sum + size, 0),
     parts: parts.length,
+    cold: coldCounts(parts),
     postgresVersion: ownVersion(read) ?? statedVersion(extendedVersion),
   };
 }

@@ -1,4 +1,5 @@
 /** `--pretty`: a table for people. The widths are fixed, so that lines can be written before the last backup is known. */
+import { describeCold } from '../archive/cold-storage.ts';
 import { formatBytes, formatDuration } from '../progress.ts';
 import type { ListedBackup } from './listed-backup.ts';
 
@@ -39,10 +40,15 @@ export function prettyLine(backup: ListedBackup, now: Date): string {
   ]);
 }
 
-function stateText({ state, error, sentinel }: ListedBackup): string {
+function stateText({ state, error, sentinel, cold }: ListedBackup): string {
   const damaged = sentinel?.own?.damagedPageCount ?? 0;
-  if (damaged > 0) return `${state}, ${damaged} damaged pages`;
-  return error === undefined ? state : `${state}: ${error}`;
+  return [
+    error === undefined ? state : `${state}: ${error}`,
+    damaged > 0 ? `${damaged} damaged pages` : undefined,
+    describeCold(cold),
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
 function row(cells: readonly string[]): string {

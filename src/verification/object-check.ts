@@ -19,6 +19,8 @@ export interface CheckedObject {
   readonly systemIdentifier?: string | undefined;
   /** undefined: it is what it should be, or it is gone since it was listed. */
   readonly problem: string | undefined;
+  /** It was not read: it would have to be brought back from cold storage. */
+  readonly cold?: boolean;
 }
 
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
@@ -70,6 +72,7 @@ async function check(
     return { bytes: found.size, systemIdentifier: await read(found), problem: undefined };
   } catch (error) {
     if (!isAnswer(error) || signal.aborted) throw error;
+    if (error instanceof StoreError && error.cold) return { bytes: 0, problem: undefined, cold: true };
     return { bytes: object.size, problem: error.detail ?? error.message };
   }
 }

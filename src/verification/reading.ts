@@ -14,6 +14,8 @@ export interface Damage {
 export interface Readings {
   objects: number;
   bytes: number;
+  /** Objects that were not read, since they are in cold storage. */
+  cold: number;
   /** Key -> what is wrong with the object. */
   readonly damaged: Map<string, string>;
   /** System identifier in the WAL -> how many segments carry it. */
@@ -34,10 +36,11 @@ export async function readObjects(
   part: ReadPart,
   told: (readings: Readings) => void,
 ): Promise<Readings> {
-  const readings: Readings = { objects: 0, bytes: 0, damaged: new Map(), systems: new Map() };
+  const readings: Readings = { objects: 0, bytes: 0, cold: 0, damaged: new Map(), systems: new Map() };
   await parallel(tasks(reader, part), OBJECTS_AT_ONCE, reader.signal, async ({ object, check }) => {
-    const { bytes, problem, systemIdentifier } = await check();
-    readings.objects += 1;
+    const { bytes, problem, systemIdentifier, cold } = await check();
+    if (cold) readings.cold += 1;
+    else readings.objects += 1;
     readings.bytes += bytes;
     if (problem !== undefined) readings.damaged.set(object.key, problem);
     if (systemIdentifier !== undefined)

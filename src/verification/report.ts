@@ -1,5 +1,6 @@
 /** What wal-verify found: facts with stable names for `--json`, and the same as tables. */
 
+import { type ColdCounts, describeCold } from '../archive/cold-storage.ts';
 import { shownKey } from '../archive/layout.ts';
 import { problemOf } from '../archive/problem.ts';
 import { describeSpan, type WalSpan } from '../archive/restorability.ts';
@@ -41,6 +42,8 @@ interface ReportedBackup {
   readonly missing: readonly ReportedSpan[];
   readonly problem: string | null;
   readonly inFlight: boolean;
+  /** Class -> parts in cold storage, as listed: brought back or not. */
+  readonly coldParts: Readonly<Record<string, number>>;
 }
 
 export interface VerifyReport {
@@ -54,7 +57,15 @@ export interface VerifyReport {
   readonly damaged: readonly Damage[];
   readonly foreignObjects: number;
   readonly foreignKeys: readonly string[];
-  readonly read: { readonly part: string; readonly objects: number; readonly bytes: number } | null;
+  /** Class -> segments in cold storage, as listed. */
+  readonly coldSegments: Readonly<Record<string, number>>;
+  /** `cold`: objects that could not be read, since they are in cold storage. */
+  readonly read: {
+    readonly part: string;
+    readonly objects: number;
+    readonly bytes: number;
+    readonly cold: number;
+  } | null;
 }
 
 export interface Findings {
@@ -63,6 +74,7 @@ export interface Findings {
   readonly assessments: readonly Assessment[];
   readonly problems: readonly Damage[];
   readonly foreign: readonly ForeignObjects[];
+  readonly coldSegments: ColdCounts;
   readonly readings: (Readings & { readonly part: string }) | undefined;
 }
 
@@ -74,6 +86,7 @@ export function makeReport({
   assessments,
   problems,
   foreign,
+  coldSegments,
   readings,
 }: Findings): VerifyReport {
   const read = [...(readings?.damaged ?? [])].map(([key, problem]) => ({ key, problem }));
@@ -88,11 +101,13 @@ export function makeReport({
     damaged,
     foreignObjects: foreign.reduce((sum, { objects }) => sum + objects, 0),
     foreignKeys: foreign.flatMap(({ keys }) => keys),
-    read:
-      readings === undefined
-        ? null
-        : { part: readings.part, objects: readings.objects, bytes: readings.bytes },
+    coldSegments: Object.fromEntries(coldSegments),
+    read: readings === undefined ? null : readOf(readings),
   };
+}
+
+function readOf({ part, objects, bytes, cold }: NonNullable<Findings['readings']>): VerifyReport['read'] {
+  return { part, objects, bytes, cold };
 }
 
 function timelinesOf({ tree, coverage }: Archive): ReportedTimeline[] {
@@ -141,6 +156,7 @@ function backupOf(
     missing: reach.missing.slice(0, SPANS_TOLD).map((span) => spanOf(span, segmentBytes)),
     problem: problemOf(backup, restorability, segmentBytes) ?? gapText,
     inFlight,
+    coldParts: Object.fromEntries(backup.cold),
   };
 }
 
@@ -166,17 +182,32 @@ export function formatReport(report: VerifyReport): string {
   const { read } = report;
   if (read !== null)
     sections.push(
-      `Read: part ${read.part}, ${formatCount(read.objects, 'object')}, ${formatBytes(read.bytes)}\n`,
+      `Read: part ${read.part}, ${formatCount(read.objects, 'object')}, ${formatBytes(read.bytes)}${read.cold === 0 ? '' : `; ${formatCount(read.cold, 'object')} NOT READ, in cold storage`}\n`,
     );
+  if (isCold(report)) sections.push(`${coldLine(report)}\n`);
   sections.push(`${summary(report)}\n`);
   return sections.join('\n');
 }
 
-function summary({ ok, backups }: VerifyReport): string {
-  if (!ok) return 'NOT all is well: see above.';
-  return backups.length === 0
-    ? 'There is no base backup: nothing can be restored.'
-    : 'All backups can be restored to now.';
+function isCold({ coldSegments, backups }: VerifyReport): boolean {
+  return Object.keys(coldSegments).length > 0 || backups.some(hasCold);
+}
+
+function hasCold({ coldParts }: ReportedBackup): boolean {
+  return Object.keys(coldParts).length > 0;
+}
+
+function coldLine({ coldSegments, backups }: VerifyReport): string {
+  const segments = describeCold(new Map(Object.entries(coldSegments)), 'segment') ?? 'no WAL';
+  const count = formatCount(backups.filter(hasCold).length, 'backup');
+  return `In cold storage, unless it was brought back: ${segments}; parts of ${count}`;
+}
+
+function summary(report: VerifyReport): string {
+  if (!report.ok) return 'NOT all is well: see above.';
+  if (report.backups.length === 0) return 'There is no base backup: nothing can be restored.';
+  const once = isCold(report) ? ', once what is in cold storage is brought back' : '';
+  return `All backups can be restored to now${once}.`;
 }
 
 function timelineTable({ timelines, currentTimeline }: VerifyReport): string {
@@ -197,13 +228,15 @@ function timelineTable({ timelines, currentTimeline }: VerifyReport): string {
 function backupTable({ backups, currentTimeline }: VerifyReport): string {
   return formatTable(
     ['backup', 'finished', 'state', 'restorable to', 'note'],
-    backups.map(({ name, finished, state, restorableTo, followsTimeline, problem, inFlight }) => {
+    backups.map(({ name, finished, state, restorableTo, followsTimeline, problem, inFlight, coldParts }) => {
       const aside =
         followsTimeline === currentTimeline
           ? ''
           : `leads to timeline ${followsTimeline}, not to the current one`;
       const note = inFlight ? 'the last segments are still being archived' : (problem ?? aside);
-      return [name, finished, state === 'ok' ? 'ok' : state.toUpperCase(), restorableTo ?? '-', note];
+      const cold = describeCold(new Map(Object.entries(coldParts)));
+      const notes = [note, cold].filter(Boolean).join('; ');
+      return [name, finished, state === 'ok' ? 'ok' : state.toUpperCase(), restorableTo ?? '-', notes];
     }),
   );
 }

@@ -1,4 +1,5 @@
 /** One pass over the WAL tree for wal-verify: what is there, what is too short, what is not WAL at all. */
+import { type ColdCounts, countCold } from '../archive/cold-storage.ts';
 import { classifyKey, WAL_PREFIX } from '../archive/layout.ts';
 import { ForeignCount, type ForeignObjects, readHistory } from '../archive/survey.ts';
 import { historyTimeline, TimelineTree } from '../archive/timeline.ts';
@@ -17,6 +18,8 @@ export interface WalSurvey {
   readonly listed: WalInventory;
   readonly recent: RecentSegments;
   readonly foreign: ForeignObjects;
+  /** Of all segments. */
+  readonly cold: ColdCounts;
   /** The first thousand segments that are too short, and histories that cannot be read. */
   readonly problems: readonly Damage[];
 }
@@ -38,6 +41,7 @@ export async function surveyWal(
     listed: new WalInventory(),
     recent: new RecentSegments(),
     foreign: new ForeignCount(),
+    cold: new Map<string, number>(),
     problems: [] as Damage[],
   };
   const complain = (key: string, problem: string) => {
@@ -50,6 +54,7 @@ export async function surveyWal(
       if (name !== undefined) {
         const short = object.size < segmentBytes / LARGEST_RATIO;
         if (short) complain(object.key, `too short to hold a segment: ${object.size} bytes`);
+        countCold(survey.cold, object);
         survey.listed.add(name);
         survey.recent.add(name, object.modified);
         if (!short && !damaged.has(object.key)) survey.inventory.add(name);

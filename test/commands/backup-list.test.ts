@@ -13,6 +13,7 @@ import { type OwnFacts, type Sentinel, writeSentinel } from '../../src/archive/s
 import { type BackupListArguments, run } from '../../src/commands/backup-list.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { FoundObject, ObjectInfo, Store } from '../../src/store/store.ts';
+import { coldStore } from '../harness/cold-store.ts';
 import { testContext } from '../harness/context.ts';
 import { retained } from '../harness/retained.ts';
 import { createScratch } from '../harness/scratch.ts';
@@ -186,6 +187,16 @@ describe('--pretty', () => {
       expect(line.slice(header.indexOf(title))).toMatch(new RegExp(`^${cell}`));
     expect(line).toContain('1 min 30 s');
   });
+});
+
+it('tells parts that are in cold storage, where there is a place for it', async () => {
+  await addBackup(nameOf(3), writeSentinel(ORIGINALS));
+  const cold = coldStore(store, (key) => key.includes('tar_partitions'));
+  expect(JSON.parse(await list({ json: true }, cold))).toMatchObject([
+    { state: 'complete', cold_parts: { GLACIER: 1 } },
+  ]);
+  expect(await list({ pretty: true }, cold)).toMatch(/complete, 1 part in GLACIER\n/);
+  expect(await list({ detail: true }, cold)).toBe(await list({ detail: true }));
 });
 
 it('shows a sentinel that cannot be understood as such, and goes on', async () => {

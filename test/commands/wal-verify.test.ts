@@ -13,6 +13,7 @@ import type { Store } from '../../src/store/store.ts';
 import type { VerifyReport } from '../../src/verification/report.ts';
 import { isInPart } from '../../src/verification/request.ts';
 import { backupOf, segmentAt } from '../archive/backups.ts';
+import { coldStore } from '../harness/cold-store.ts';
 import { testContext } from '../harness/context.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 import { createScratch } from '../harness/scratch.ts';
@@ -99,6 +100,24 @@ describe('wal-verify', () => {
       damaged: [],
       read: null,
     });
+  });
+
+  it('tells what is in cold storage; what could not be read there is not called damaged', async () => {
+    const { store } = golden();
+    const isCold = (key: string) => /tar_partitions|wal_005\/0000000100/.test(key);
+    const { status, report } = await verify(coldStore(store, isCold), { read: true });
+    expect(status).toBe(0);
+    expect(report).toMatchObject({
+      backups: [{ state: 'ok', coldParts: { GLACIER: 1 } }],
+      coldSegments: { GLACIER: 4 },
+      damaged: [],
+      read: { cold: 6 },
+    });
+    const { out } = await verify(coldStore(store, isCold), { json: false, read: true });
+    expect(out).toMatch(/^base_.* 1 part in GLACIER$/m);
+    expect(out).toContain('6 objects NOT READ, in cold storage');
+    expect(out).toContain('4 segments in GLACIER; parts of 1 backup');
+    expect((await verify(store, { json: false, read: true })).out).not.toMatch(/cold/i);
   });
 
   it('tells a gap, how far the backup restores in spite of it, and exits 1', async () => {
