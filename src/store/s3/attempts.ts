@@ -3,12 +3,19 @@ import { getDefaultAutoSelectFamilyAttemptTimeout, setDefaultAutoSelectFamilyAtt
 
 const LONGEST_MS = 4000;
 
+const USUAL_MS = getDefaultAutoSelectFamilyAttemptTimeout();
+
 /**
  * Node gives each of them but the last a quarter or half of a second, and gives up what is on its way then. Where the way takes
- * longer and the last one leads nowhere, as where there is no IPv6, none would ever be reached.
+ * longer and the last one leads nowhere, as where there is no IPv6, none would ever be reached. To be told of every failure.
  */
-export function tryLonger(): void {
-  setDefaultAutoSelectFamilyAttemptTimeout(
-    Math.min(4 * getDefaultAutoSelectFamilyAttemptTimeout(), LONGEST_MS),
-  );
+export function heedFailure(error: Error): void {
+  if (!(error instanceof AggregateError)) return;
+  const now = getDefaultAutoSelectFamilyAttemptTimeout();
+  setDefaultAutoSelectFamilyAttemptTimeout(Math.max(now, Math.min(4 * now, LONGEST_MS)));
+}
+
+/** With that much for each, a few that do not answer would take all the time there is, and those behind them have none. */
+export function heedLateness(): void {
+  setDefaultAutoSelectFamilyAttemptTimeout(USUAL_MS);
 }

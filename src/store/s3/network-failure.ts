@@ -5,13 +5,12 @@ import { S3Error } from './failure.ts';
 export function unreachable(what: string, error: unknown): S3Error {
   if (error instanceof S3Error) return error;
   const code = codeOf(error);
-  const text = error instanceof Error && error.message !== '' ? error.message : String(code ?? error);
   const certificate = CERTIFICATE.test(code ?? '');
   const protocol = code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER';
   return new S3Error(messageOf(code, certificate || protocol), {
     status: 0,
     code,
-    detail: `${what}: ${text}`,
+    detail: `${what}: ${reasonOf(error)}`,
     hint: certificate
       ? 'If the store has a certificate of your own authority, name its file in AWS_CA_BUNDLE.'
       : protocol
@@ -30,6 +29,12 @@ const REACH = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH',
 function messageOf(code: string | undefined, tls: boolean): string {
   if (tls) return 'no secure connection to the store';
   return REACH.has(code ?? '') ? 'the store cannot be reached' : 'the connection to the store broke';
+}
+
+/** What Node says of an address; of a name's several addresses none was reached, and the first tells why. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  return error instanceof Error && error.message !== '' ? error.message : String(codeOf(error) ?? error);
 }
 
 function codeOf(error: unknown): string | undefined {

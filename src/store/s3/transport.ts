@@ -6,6 +6,7 @@ import * as http from 'node:http';
 import type { Agent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Address } from './address.ts';
+import { heedFailure, heedLateness } from './attempts.ts';
 import { createEchoGuard, type EchoGuard } from './echo.ts';
 import { S3Error } from './failure.ts';
 import { timedOut, tooSlow, unreachable } from './network-failure.ts';
@@ -97,7 +98,10 @@ function exchange(
       reject(error);
     };
     const onAbort = () => fail(signal.reason);
-    const connecting = setTimeout(() => fail(timedOut(what, 'no connection was made', connectMs)), connectMs);
+    const connecting = setTimeout(() => {
+      heedLateness();
+      fail(timedOut(what, 'no connection was made', connectMs));
+    }, connectMs);
     const slowMs = slowestMs(body, idleMs);
     const whole = setTimeout(
       () => fail(timedOut(what, 'next to nothing was sent or received', slowMs)),
@@ -114,8 +118,8 @@ function exchange(
       else socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
     });
     request.setTimeout(idleMs, () => fail(timedOut(what, 'nothing was sent or received', idleMs)));
-    request.on('error', async (error) => {
-      if (error instanceof AggregateError) (await import('./attempts.ts')).tryLonger();
+    request.on('error', (error) => {
+      heedFailure(error);
       fail(unreachable(what, error));
     });
     request.on('response', (response) => {

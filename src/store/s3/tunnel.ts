@@ -4,7 +4,9 @@ import * as https from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
+import { heedFailure } from './attempts.ts';
 import { S3Error } from './failure.ts';
+import { reasonOf } from './network-failure.ts';
 
 /** `url` is of http or https, with or without user and password; `connectMs`: how long the proxy may say nothing. */
 export interface Proxy {
@@ -37,7 +39,10 @@ class TunnelAgent extends https.Agent {
     // Whoever waits has given up by then; the connection would stay.
     const silent = new Error(`it said nothing for ${this.#connectMs / 1000} s`);
     request.setTimeout(this.#connectMs, () => request.destroy(silent));
-    request.on('error', (error) => fail(proxyFailure(this.#proxy, error.message, true)));
+    request.on('error', (error) => {
+      heedFailure(error);
+      fail(proxyFailure(this.#proxy, reasonOf(error), true));
+    });
     request.on('connect', (answer: http.IncomingMessage, socket: Socket, more: Buffer) => {
       socket.setTimeout(0);
       // In a tunnel it is we who speak first; what comes with the answer is a page of the proxy's own.
