@@ -62,14 +62,6 @@ export function hasWrongDate({ backup, finished, source }: AnyDated): boolean {
   return Math.abs(backup.sentinel.modified.getTime() - finished.getTime()) > CLOCK_TOLERANCE_MS;
 }
 
-/** The newest complete backup, of those finished by `until` when it is given. */
-export function newestBackup<Backup extends BackupHead>(
-  dated: readonly DatedBackup<Backup>[],
-  until?: Date,
-): DatedBackup<Backup> | undefined {
-  return dated.filter(({ finished }) => until === undefined || finished <= until).at(-1);
-}
-
 /** No backup was finished after its sentinel was stored: what says so had a wrong clock. */
 function dateOf<Backup extends BackupHead>(backup: Backup): DatedBackup<Backup>[] {
   if (backup.sentinel === undefined || backup.reading.kind === 'absent') return [];

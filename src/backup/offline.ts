@@ -55,7 +55,7 @@ function wasStarted(): UserError {
 
 /** A standby is consistent no earlier than at its minimum recovery point. */
 function backupEnd(start: BackupStart, data: ControlData): BackupEnd {
-  const recordEnd = data.checkPoint + checkpointRecordBytes(data);
+  const recordEnd = data.checkPoint + BigInt(data.version.checkpointRecordBytes);
   const isLater = data.minRecoveryPoint > recordEnd;
   const lsn = isLater ? data.minRecoveryPoint : recordEnd;
   const timeline = isLater ? Math.max(data.timeline, data.minRecoveryTimeline) : data.timeline;
@@ -66,9 +66,4 @@ function backupEnd(start: BackupStart, data: ControlData): BackupEnd {
     firstSegment: segmentName(start.timeline, start.lsn, data.segmentBytes),
     lastSegment: segmentName(timeline, lsn - 1n, data.segmentBytes),
   };
-}
-
-/** Record header 24, data header 2, and the CheckPoint structure (pg_control.h), which grew by 8 in PostgreSQL 12. */
-function checkpointRecordBytes({ version }: ControlData): bigint {
-  return version.number >= 120_000 ? 114n : 106n;
 }

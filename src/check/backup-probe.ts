@@ -1,6 +1,6 @@
 /** The newest base backup, the one that LATEST means: a restore starts from it, so its age is the WAL that has to be replayed. */
 import { findBackup } from '../archive/catalog.ts';
-import { chronology, type DatedBackup, newestBackup } from '../archive/chronology.ts';
+import { chronology, type DatedBackup } from '../archive/chronology.ts';
 import { describeCold, firstCold, isSentinelCold } from '../archive/cold-storage.ts';
 import { partText } from '../archive/layout.ts';
 import { labelTimeFrom, type SurveyedBackup, surveyBackups } from '../archive/survey.ts';
@@ -18,7 +18,7 @@ export async function probeBackups(store: Store, maxAgeHours: number, signal: Ab
     const call = { signal: limited(signal) };
     const { backups } = await surveyBackups(store, call);
     unfinished = backups.filter(({ sentinel }) => sentinel === undefined).length;
-    newest = newestBackup(await chronology(backups, labelTimeFrom(store, call)));
+    newest = (await chronology(backups, labelTimeFrom(store, call))).at(-1);
     cold = newest && (await coldText(newest.backup, store, call));
   } catch (error) {
     signal.throwIfAborted();

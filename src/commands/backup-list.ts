@@ -1,6 +1,6 @@
 /** `wal-e backup-list [QUERY]`: the base backups of an archive. */
 import { findBackup, type KnownBackup, listBackups, readSentinels } from '../archive/catalog.ts';
-import { chronology, newestBackup } from '../archive/chronology.ts';
+import { chronology } from '../archive/chronology.ts';
 import { type BackupName, parseBackupName, versionKey } from '../archive/layout.ts';
 import { labelTimeFrom, surveyBackups } from '../archive/survey.ts';
 import { UsageError, UserError } from '../errors.ts';
@@ -111,7 +111,7 @@ async function* complete(store: Store, call: Call): ReturnType<typeof listBackup
 /** The newest, as backup-fetch takes it. */
 async function latest(store: Store, call: Call): Promise<BackupName | undefined> {
   const { backups: all } = await surveyBackups(store, call);
-  return newestBackup(await chronology(all, labelTimeFrom(store, call)))?.backup.name;
+  return (await chronology(all, labelTimeFrom(store, call))).at(-1)?.backup.name;
 }
 
 /** Our own sentinels state it. */

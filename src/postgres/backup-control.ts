@@ -31,7 +31,6 @@ export interface StoppedBackup {
   readonly tablespaceMap: string;
   /** The segment file that the label says the backup starts in. */
   readonly startSegment: string;
-  readonly timeline: number;
 }
 
 const FACTS = `select version() as version_text,
@@ -119,9 +118,8 @@ export class BackupControl {
         detail: label,
       });
     }
-    const timeline = segmentTimeline(startSegment);
-    await this.#checkState(timeline, signal);
-    return { stop: lsn(row), label, tablespaceMap: row?.spcmapfile ?? '', startSegment, timeline };
+    await this.#checkState(segmentTimeline(startSegment), signal);
+    return { stop: lsn(row), label, tablespaceMap: row?.spcmapfile ?? '', startSegment };
   }
 
   async #checkState(timeline: number, signal: AbortSignal): Promise<void> {

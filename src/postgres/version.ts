@@ -12,8 +12,8 @@ export interface Version {
   /** Format number in pg_control; several versions share one. */
   readonly controlVersion: number;
   readonly catalogVersion: number;
-  /** Folder of the WAL in the data directory. */
-  readonly walDirectory: 'pg_wal' | 'pg_xlog';
+  /** A checkpoint's record in the WAL: header 24, data header 2, and the CheckPoint structure (pg_control.h). */
+  readonly checkpointRecordBytes: number;
   /** Starts a non-exclusive backup; $1 the label, $2 whether the checkpoint is immediate; gives the start LSN as `lsn`. */
   readonly startBackup: string;
   /** Stops it without waiting for the archiver where the version lets us; gives `lsn`, `labelfile`, `spcmapfile`. */
@@ -52,7 +52,7 @@ function version(
     number,
     controlVersion,
     catalogVersion,
-    walDirectory: number >= 100_000 ? 'pg_wal' : 'pg_xlog',
+    checkpointRecordBytes: number >= 120_000 ? 114 : 106,
     startBackup: number >= 150_000 ? startPlain : startExclusiveAware,
     stopBackup: number >= 150_000 ? stopPlain : stopExclusiveAware,
     backupFunctions: number >= 150_000 ? functionsPlain : functionsExclusiveAware,

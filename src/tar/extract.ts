@@ -42,11 +42,10 @@ export interface ExtractOptions {
   readonly duplicatesSince: number | undefined;
 }
 
+/** Both byte strings. */
 export interface NotedLink {
-  /** Both byte strings. */
   readonly path: string;
   readonly target: string;
-  readonly owner: Ids | undefined;
 }
 
 export interface Extracted {
@@ -93,7 +92,7 @@ export class Extractor implements MemberSink {
     const owner = this.#options.ownerOf?.(member);
     if (member.kind === 'file') this.#create(member, owner);
     else if (member.kind === 'directory') this.#folder(member, owner);
-    else this.#note(member, owner);
+    else this.#note(member);
   }
 
   data(bytes: Uint8Array): void {
@@ -164,10 +163,10 @@ export class Extractor implements MemberSink {
     this.#folders.restrict(this.#folders.ensure(base, relative, owner), member.mode, owner);
   }
 
-  #note(member: Member, owner: Ids | undefined): void {
+  #note(member: Member): void {
     if (this.#links.length >= MAX_LINKS)
       throw refused(member, `it is one of over ${MAX_LINKS} symbolic links`);
-    this.#links.push({ path: member.path, target: member.linkTarget, owner });
+    this.#links.push({ path: member.path, target: member.linkTarget });
   }
 
   /** The longest mount that holds the path, or the root. */

@@ -80,7 +80,7 @@ describe('the control file', () => {
       redo: 0x2000028n,
       dataChecksums: false,
     });
-    expect(parseControlData(bytes).version.walDirectory).toBe('pg_xlog');
+    expect(parseControlData(bytes).version.name).toBe('9.6');
   });
 
   it('is read in the byte order of the machine that wrote it', () => {

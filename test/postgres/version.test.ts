@@ -3,17 +3,20 @@ import { VERSIONS, versionOfCatalog, versionOfServer } from '../../src/postgres/
 
 describe('a version of PostgreSQL', () => {
   it.each([
-    [90624, '9.6', 'pg_xlog', /pg_start_backup\(\$1, \$2, false\)/, /pg_stop_backup\(false\)/],
-    [100023, '10', 'pg_wal', /pg_start_backup\(\$1, \$2, false\)/, /pg_stop_backup\(false, false\)/],
-    [140023, '14', 'pg_wal', /pg_start_backup\(\$1, \$2, false\)/, /pg_stop_backup\(false, false\)/],
-    [150018, '15', 'pg_wal', /pg_backup_start\(\$1, \$2\)/, /pg_backup_stop\(false\)/],
-    [180004, '18', 'pg_wal', /pg_backup_start\(\$1, \$2\)/, /pg_backup_stop\(false\)/],
-  ])('%i is %s: its WAL in %s, its backups by %s and %s', (number, name, walDirectory, start, stop) => {
-    const version = versionOfServer(number);
-    expect(version).toMatchObject({ name, walDirectory });
-    expect(version.startBackup).toMatch(start);
-    expect(version.stopBackup).toMatch(stop);
-  });
+    [90624, '9.6', 106, /pg_start_backup\(\$1, \$2, false\)/, /pg_stop_backup\(false\)/],
+    [100023, '10', 106, /pg_start_backup\(\$1, \$2, false\)/, /pg_stop_backup\(false, false\)/],
+    [140023, '14', 114, /pg_start_backup\(\$1, \$2, false\)/, /pg_stop_backup\(false, false\)/],
+    [150018, '15', 114, /pg_backup_start\(\$1, \$2\)/, /pg_backup_stop\(false\)/],
+    [180004, '18', 114, /pg_backup_start\(\$1, \$2\)/, /pg_backup_stop\(false\)/],
+  ])(
+    '%i is %s: its checkpoints have %i bytes, its backups are by %s and %s',
+    (number, name, bytes, start, stop) => {
+      const version = versionOfServer(number);
+      expect(version).toMatchObject({ name, checkpointRecordBytes: bytes });
+      expect(version.startBackup).toMatch(start);
+      expect(version.stopBackup).toMatch(stop);
+    },
+  );
 
   it.each([90523, 90200, 190000, 80400])('%i is refused', (number) => {
     expect(() => versionOfServer(number)).toThrow(/not supported/);
