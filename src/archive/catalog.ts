@@ -7,7 +7,7 @@ import { DataError, StoreError, UserError } from '../errors.ts';
 import type { Call, ObjectInfo, Store } from '../store/store.ts';
 import { collect } from './bounded.ts';
 import { BACKUP_PREFIX, type BackupName, classifyKey, sentinelKey } from './layout.ts';
-import { MAX_SENTINEL_BYTES, parseSentinel, type Sentinel } from './sentinel.ts';
+import { MAX_SENTINEL_BYTES, type OwnFacts, parseSentinel, type Sentinel } from './sentinel.ts';
 
 export interface ListedPart extends ObjectInfo {
   readonly number: number;
@@ -33,6 +33,11 @@ export interface KnownBackup extends ListedBackup {
 
 /** What there is to know of a backup besides its objects. */
 export type BackupHead = Pick<KnownBackup, 'name' | 'sentinel' | 'reading'>;
+
+/** What only our own sentinels state; undefined for any other backup, or where its sentinel was not understood. */
+export function ownFacts({ reading }: Pick<BackupHead, 'reading'>): OwnFacts | undefined {
+  return reading.kind === 'read' ? reading.sentinel.own : undefined;
+}
 
 /** Every backup of the archive, ascending by name. Keys that belong to none are handed to `onForeign` as they pass. */
 export async function* listBackups(

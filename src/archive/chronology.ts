@@ -4,7 +4,9 @@
  * WAL position, so dates that contradict positions are not believed: then the label files among the WAL are asked
  * (see backup-label.ts). What still contradicts is handed on: delete refuses to guess.
  */
-import type { BackupHead, KnownBackup } from './catalog.ts';
+
+import { segmentTimeline } from '../postgres/segment.ts';
+import { type BackupHead, type KnownBackup, ownFacts } from './catalog.ts';
 import { backupSegment } from './layout.ts';
 import { isMisnamed } from './misnamed.ts';
 import type { TimelineTree } from './timeline.ts';
@@ -66,7 +68,7 @@ export function hasWrongDate({ backup, finished, source }: AnyDated): boolean {
 function dateOf<Backup extends BackupHead>(backup: Backup): DatedBackup<Backup>[] {
   if (backup.sentinel === undefined || backup.reading.kind === 'absent') return [];
   const { modified } = backup.sentinel;
-  const own = backup.reading.kind === 'read' ? backup.reading.sentinel.own : undefined;
+  const own = ownFacts(backup);
   const stated = own === undefined ? undefined : new Date(own.finishTime);
   if (stated === undefined || stated.getTime() > modified.getTime() + CLOCK_TOLERANCE_MS)
     return [{ backup, finished: modified, source: 'object' }];
@@ -143,8 +145,7 @@ interface Stated {
 }
 
 function statedStart(entry: AnyDated): Stated[] {
-  const { reading } = entry.backup;
-  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+  const own = ownFacts(entry.backup);
   if (entry.source !== 'sentinel' || own === undefined) return [];
   return [{ entry, system: own.systemIdentifier, started: Date.parse(own.startTime) }];
 }
@@ -185,5 +186,5 @@ export function contradiction(
 
 function positionOf({ backup }: AnyDated, segmentBytes: number): { timeline: number; index: number } {
   const segment = backupSegment(backup.name);
-  return { timeline: Number.parseInt(segment.slice(0, 8), 16), index: segmentIndex(segment, segmentBytes) };
+  return { timeline: segmentTimeline(segment), index: segmentIndex(segment, segmentBytes) };
 }

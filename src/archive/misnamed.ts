@@ -3,6 +3,7 @@
  * hold the first two digits of the position in the log, which it printed without leading zeros, and the timeline is in
  * decimal: position 0/5000028 became segment 00000050, not 00000005. So a name only tells in which log its backup starts.
  */
+import { LOG_BYTES } from '../postgres/segment.ts';
 import type { BackupHead } from './catalog.ts';
 import { type BackupName, backupOffset, backupSegment } from './layout.ts';
 
@@ -51,7 +52,7 @@ export function possibleStarts({ name }: Named, segmentBytes: number): readonly 
     const last = Math.floor(((digits + 1) * 16 ** more - 1) / segmentBytes);
     for (let index = first; index <= last; index += 1) indexes.add(index);
   }
-  const log = Number.parseInt(segment.slice(8, 16), 16) * (2 ** 32 / segmentBytes);
+  const log = Number.parseInt(segment.slice(8, 16), 16) * (LOG_BYTES / segmentBytes);
   return timelinesOf(segment).flatMap((timeline) =>
     [...indexes]
       .sort((a, b) => a - b)

@@ -6,8 +6,8 @@
  * (PostgreSQL: XLogFileReadAnyTLI): a parent's segments up to the one before the switch, and the segment of the
  * switch itself from the child, into which the parent's part was copied.
  */
-import { parseLsn, segmentName } from '../postgres/segment.ts';
-import type { BackupHead, KnownBackup } from './catalog.ts';
+import { parseLsn, segmentName, segmentTimeline } from '../postgres/segment.ts';
+import { type BackupHead, type KnownBackup, ownFacts } from './catalog.ts';
 import { backupSegment, CONTROL_PART, countsFromOne, FIRST_NAMED_PART } from './layout.ts';
 import { isMisnamed, possibleStarts } from './misnamed.ts';
 import type { TimelineTree } from './timeline.ts';
@@ -50,7 +50,7 @@ export interface Reach {
 
 export function backupPosition(backup: BackupHead, segmentBytes: number): BackupPosition {
   const startSegment = backupSegment(backup.name);
-  const timeline = Number.parseInt(startSegment.slice(0, 8), 16);
+  const timeline = segmentTimeline(startSegment);
   const startIndex = segmentIndex(startSegment, segmentBytes);
   if (backup.reading.kind !== 'read')
     return { timeline, startIndex, stopIndex: undefined, stopLsn: undefined };
@@ -74,7 +74,7 @@ export function backupPosition(backup: BackupHead, segmentBytes: number): Backup
  * must run from 0 without a gap, from 1 where WAL-G numbered them.
  */
 export function partProblems(backup: Pick<KnownBackup, 'parts' | 'reading'>): PartProblem[] {
-  const own = backup.reading.kind === 'read' ? backup.reading.sentinel.own : undefined;
+  const own = ownFacts(backup);
   const found = new Map<number, number>();
   const problems: PartProblem[] = [];
   for (const { number, size } of backup.parts) {

@@ -3,7 +3,9 @@
  * 16 digits of segment names, whatever their timeline; here positions are only compared along one history, and time
  * decides between branches and between systems.
  */
-import type { BackupHead } from './catalog.ts';
+
+import { segmentTimeline } from '../postgres/segment.ts';
+import { type BackupHead, ownFacts } from './catalog.ts';
 import type { DatedBackup } from './chronology.ts';
 import { type BackupName, backupSegment } from './layout.ts';
 import { isMisnamed } from './misnamed.ts';
@@ -127,12 +129,12 @@ function keep<Backup extends BackupHead>(dated: DatedBackup<Backup>, reason: str
 }
 
 export function placeOf(segment: string, { segmentBytes }: History): Place {
-  return { timeline: Number.parseInt(segment.slice(0, 8), 16), index: segmentIndex(segment, segmentBytes) };
+  return { timeline: segmentTimeline(segment), index: segmentIndex(segment, segmentBytes) };
 }
 
 /** Of the backup's cluster; undefined in backups of the original. */
 export function systemOf(backup: BackupHead): string | undefined {
-  return backup.reading.kind === 'read' ? backup.reading.sentinel.own?.systemIdentifier : undefined;
+  return ownFacts(backup)?.systemIdentifier;
 }
 
 /**

@@ -2,10 +2,10 @@
  * The WAL segment size of an archive. Only our own sentinels state it; for the original's archives it follows from
  * names (a log that ended shows how many segments it holds) or from the first page of any segment.
  */
-import { DEFAULT_SEGMENT_BYTES, isSegmentSize } from '../postgres/segment.ts';
+import { DEFAULT_SEGMENT_BYTES, isSegmentSize, LOG_BYTES } from '../postgres/segment.ts';
 import { readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { Call, Store } from '../store/store.ts';
-import type { BackupHead } from './catalog.ts';
+import { type BackupHead, ownFacts } from './catalog.ts';
 import { walKey } from './layout.ts';
 import { orUnreadable, readPlainHead } from './plain-object.ts';
 import type { WalInventory } from './wal-inventory.ts';
@@ -15,8 +15,6 @@ export interface SegmentSize {
   /** `assumed`: nothing in the archive tells, and PostgreSQL's default fits the names. */
   readonly source: 'sentinel' | 'names' | 'contents' | 'assumed';
 }
-
-const LOG_BYTES = 2 ** 32;
 
 /** Segments whose first page is looked at before the size is assumed. */
 const PROBED_SEGMENTS = 3;
@@ -68,8 +66,8 @@ async function sizeFromContents(
 /** What the newest of our own sentinels states. */
 function sizeFromSentinels(backups: Iterable<Pick<BackupHead, 'reading'>>): SegmentSize | undefined {
   let newest: { readonly bytes: number; readonly finish: number } | undefined;
-  for (const { reading } of backups) {
-    const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+  for (const backup of backups) {
+    const own = ownFacts(backup);
     if (own === undefined) continue;
     const finish = Date.parse(own.finishTime);
     if (newest === undefined || finish > newest.finish) newest = { bytes: own.segmentBytes, finish };
@@ -96,10 +94,7 @@ export function comparableSize(
   largestInLog: number,
 ): SegmentSize {
   let { bytes } = size;
-  for (const { reading } of backups) {
-    const stated = reading.kind === 'read' ? reading.sentinel.own?.segmentBytes : undefined;
-    bytes = Math.min(bytes, stated ?? bytes);
-  }
+  for (const backup of backups) bytes = Math.min(bytes, ownFacts(backup)?.segmentBytes ?? bytes);
   const fitting = largestFitting(largestInLog);
   return fitting < bytes ? { bytes: fitting, source: 'names' } : { ...size, bytes };
 }

@@ -3,7 +3,7 @@
  * direct parent (PostgreSQL: readTimeLineHistory in timeline.c, from which the rules about comments and order come).
  */
 import { DataError } from '../errors.ts';
-import { parseLsn } from '../postgres/segment.ts';
+import { hex8, parseLsn, segmentTimeline, walFileKind } from '../postgres/segment.ts';
 
 /** One timeline on the way to another: it was followed up to, not including, byte `end`. */
 export interface Ancestor {
@@ -22,11 +22,11 @@ const LINE = /^\s*(\d{1,10})\s+([0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8})(?:\s|$)/;
 
 /** The timeline of `00000002.history`; undefined for any other name. */
 export function historyTimeline(name: string): number | undefined {
-  return /^[0-9A-F]{8}\.history$/.test(name) ? Number.parseInt(name.slice(0, 8), 16) : undefined;
+  return walFileKind(name) === 'history' ? segmentTimeline(name) : undefined;
 }
 
 export function historyName(timeline: number): string {
-  return `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
+  return `${hex8(timeline)}.history`;
 }
 
 /** Throws DataError naming the line. */

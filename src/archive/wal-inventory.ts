@@ -4,7 +4,7 @@
  * yet; with the size they become ranges of segment indexes: byte position divided by segment size.
  */
 import { DataError } from '../errors.ts';
-import { hex8 } from '../postgres/segment.ts';
+import { hex8, LOG_BYTES, segmentTimeline } from '../postgres/segment.ts';
 
 /** Inclusive segment indexes. */
 export interface IndexRange {
@@ -17,8 +17,6 @@ interface LogRange {
   readonly first: number;
   last: number;
 }
-
-const LOG_BYTES = 2 ** 32;
 
 /** Index of the segment that a name's first 24 characters spell; NaN-free for valid names only. */
 export function segmentIndex(name: string, segmentBytes: number): number {
@@ -38,7 +36,7 @@ export class WalInventory {
 
   /** `name`: 24 hex digits. */
   add(name: string): void {
-    const timeline = Number.parseInt(name.slice(0, 8), 16);
+    const timeline = segmentTimeline(name);
     const log = Number.parseInt(name.slice(8, 16), 16);
     const inLog = Number.parseInt(name.slice(16, 24), 16);
     const ranges = this.#timelines.get(timeline) ?? [];

@@ -1,5 +1,5 @@
 /** `wal-e backup-list [QUERY]`: the base backups of an archive. */
-import { findBackup, type KnownBackup, listBackups, readSentinels } from '../archive/catalog.ts';
+import { findBackup, type KnownBackup, listBackups, ownFacts, readSentinels } from '../archive/catalog.ts';
 import { chronology } from '../archive/chronology.ts';
 import { type BackupName, parseBackupName, versionKey } from '../archive/layout.ts';
 import { labelTimeFrom, surveyBackups } from '../archive/survey.ts';
@@ -115,8 +115,8 @@ async function latest(store: Store, call: Call): Promise<BackupName | undefined>
 }
 
 /** Our own sentinels state it. */
-function needsVersion({ reading, version }: KnownBackup): boolean {
-  return version !== undefined && (reading.kind !== 'read' || reading.sentinel.own === undefined);
+function needsVersion(backup: KnownBackup): boolean {
+  return backup.version !== undefined && ownFacts(backup) === undefined;
 }
 
 async function readVersion(store: Store, { name }: KnownBackup, call: Call): Promise<string | undefined> {

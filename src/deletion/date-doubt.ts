@@ -6,6 +6,8 @@
  * its timeline does. These are read, and the ends of the runs; if one tells a needed system, or nothing, no date is
  * believed.
  */
+
+import { ownFacts } from '../archive/catalog.ts';
 import { WAL_PREFIX } from '../archive/layout.ts';
 import { earliestSegments } from '../archive/misnamed.ts';
 import { orUnreadable, readPlainHead } from '../archive/plain-object.ts';
@@ -13,7 +15,7 @@ import { placeOf } from '../archive/retention.ts';
 import type { SurveyedBackup } from '../archive/survey.ts';
 import { DataError, UserError } from '../errors.ts';
 import { inOrder } from '../parallel.ts';
-import { segmentName } from '../postgres/segment.ts';
+import { LOG_BYTES, segmentName } from '../postgres/segment.ts';
 import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES, type WalPage } from '../postgres/wal-page.ts';
 import { type Call, type ObjectInfo, type Store, urlOf } from '../store/store.ts';
 import type { Plan } from './plan.ts';
@@ -29,7 +31,6 @@ export interface DateDoubt {
 
 const MOST_READ = 4096;
 const READ_AT_ONCE = 16;
-const LOG_BYTES = 2 ** 32;
 
 /** undefined where there is no such WAL, and where the headers bear out what the dates say. */
 export async function doubtOfDates(store: Store, plan: Plan, call: Call): Promise<DateDoubt | undefined> {
@@ -83,10 +84,8 @@ function keptIn({ verdicts }: Plan): readonly SurveyedBackup[] {
 
 /** Of the segments of the systems whose backups stay. */
 function sizesOf(plan: Plan): readonly number[] {
-  const stated = keptIn(plan).map(
-    ({ reading }) => reading.kind === 'read' && reading.sentinel.own?.segmentBytes,
-  );
-  return [...new Set(stated)].filter((bytes) => typeof bytes === 'number');
+  const stated = keptIn(plan).map((backup) => ownFacts(backup)?.segmentBytes);
+  return [...new Set(stated)].filter((bytes) => bytes !== undefined);
 }
 
 /** Whether nothing of any of these systems lies between two names. */

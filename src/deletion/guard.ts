@@ -1,4 +1,6 @@
 /** The refusals of delete: what it does not guess, and what no plan of it may do. */
+
+import { ownFacts } from '../archive/catalog.ts';
 import {
   CLOCK_TOLERANCE_MS,
   type Contradiction,
@@ -76,8 +78,8 @@ type Dated = Findings['dated'][number];
 
 /** The later one of what is believed and what is stated, where that can be: ms. */
 function latestUntil(possible: number): (dated: Dated) => number {
-  return ({ finished, backup: { reading } }) => {
-    const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+  return ({ finished, backup }) => {
+    const own = ownFacts(backup);
     const stated = own === undefined ? 0 : Date.parse(own.finishTime);
     return stated > possible ? finished.getTime() : Math.max(finished.getTime(), stated);
   };
@@ -116,9 +118,8 @@ export function restorabilities(plan: Plan): ReadonlyMap<string, Restorability> 
 }
 
 /** Systems with different sizes may have used the archive; the plan compares names with the smallest. */
-export function segmentBytesOf({ reading }: SurveyedBackup, { segmentSize }: Plan): number {
-  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
-  return own?.segmentBytes ?? segmentSize.bytes;
+export function segmentBytesOf(backup: SurveyedBackup, { segmentSize }: Plan): number {
+  return ownFacts(backup)?.segmentBytes ?? segmentSize.bytes;
 }
 
 /** Throws when the plan would leave no backup, or none that can be restored although one can be now. */

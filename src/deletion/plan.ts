@@ -2,6 +2,8 @@
  * What a `delete` would do, worked out before anything is touched: which backups stay, what they need, and what of the
  * rest lies behind them. The plan is a rule, not a list of keys, so it fits in memory however large the archive is.
  */
+
+import { ownFacts } from '../archive/catalog.ts';
 import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { earliestSegments } from '../archive/misnamed.ts';
@@ -190,8 +192,9 @@ function pinsOfBackup(backup: SurveyedBackup, history: History): Pin[] {
  * Nothing that the backup needs was archived before this: its start by the database's clock or by the store's, which its
  * first object tells too, whichever is earliest, less a tolerance.
  */
-function earliestWal({ sentinel, oldest, reading }: SurveyedBackup): Date | undefined {
-  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+function earliestWal(backup: SurveyedBackup): Date | undefined {
+  const { sentinel, oldest } = backup;
+  const own = ownFacts(backup);
   if (own === undefined || sentinel === undefined) return undefined;
   const started = Date.parse(own.startTime);
   const duration = Math.max(Date.parse(own.finishTime) - started, 0);

@@ -1,4 +1,6 @@
 /** `--json`: an array of objects with every name always there, null where nothing is known (docs/backup-list.md lists them). */
+
+import { segmentTimeline } from '../postgres/segment.ts';
 import type { ListedBackup } from './listed-backup.ts';
 
 export function jsonObject(backup: ListedBackup): Readonly<Record<string, unknown>> {
@@ -21,7 +23,7 @@ export function jsonObject(backup: ListedBackup): Readonly<Record<string, unknow
     wal_segment_offset_backup_start: backup.startOffset,
     wal_segment_backup_stop: sentinel?.stopSegment ?? null,
     wal_segment_offset_backup_stop: sentinel?.stopOffset ?? null,
-    timeline: Number.parseInt(backup.startSegment.slice(0, 8), 16),
+    timeline: segmentTimeline(backup.startSegment),
     start_lsn: own?.startLsn ?? null,
     stop_lsn: own?.stopLsn ?? null,
     wal_segment_size_bytes: own?.segmentBytes ?? null,

@@ -1,5 +1,6 @@
 /** `--pretty`: a table for people. The widths are fixed, so that lines can be written before the last backup is known. */
 import { describeCold } from '../archive/cold-storage.ts';
+import { segmentTimeline } from '../postgres/segment.ts';
 import { formatBytes, formatDuration } from '../progress.ts';
 import type { ListedBackup } from './listed-backup.ts';
 
@@ -34,7 +35,7 @@ export function prettyLine(backup: ListedBackup, now: Date): string {
     took === undefined ? '-' : formatDuration(took),
     sentinel === undefined ? '-' : formatBytes(sentinel.expandedSizeBytes),
     formatBytes(backup.storedBytes),
-    String(Number.parseInt(backup.startSegment.slice(0, 8), 16)),
+    String(segmentTimeline(backup.startSegment)),
     backup.postgresVersion ?? '-',
     stateText(backup),
   ]);

@@ -7,9 +7,10 @@ export const MIN_SEGMENT_BYTES = 1024 * 1024;
 export const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 
-const LOG_BYTES = 0x1_0000_0000n;
+/** Bytes of WAL in a log. */
+export const LOG_BYTES = 2 ** 32;
 /** Of the last segment in a log when segments are as small as they can be. */
-export const MAX_NUMBER_IN_LOG = 2 ** 32 / MIN_SEGMENT_BYTES - 1;
+export const MAX_NUMBER_IN_LOG = LOG_BYTES / MIN_SEGMENT_BYTES - 1;
 const SEGMENT_NAME = /^[0-9A-F]{24}$/;
 const PARTIAL_NAME = /^[0-9A-F]{24}\.partial$/;
 const HISTORY_NAME = /^[0-9A-F]{8}\.history$/;
@@ -36,17 +37,18 @@ export interface SegmentPosition {
 export function segmentPosition(name: string, segmentBytes: number): SegmentPosition {
   const log = BigInt(`0x${name.slice(8, 16)}`);
   const inLog = BigInt(`0x${name.slice(16, 24)}`);
-  return { timeline: segmentTimeline(name), start: log * LOG_BYTES + inLog * BigInt(segmentBytes) };
+  return { timeline: segmentTimeline(name), start: log * BigInt(LOG_BYTES) + inLog * BigInt(segmentBytes) };
 }
 
+/** Of a WAL file of any kind: its name begins with it. */
 export function segmentTimeline(name: string): number {
   return Number.parseInt(name.slice(0, 8), 16);
 }
 
 /** Name of the segment that holds byte `lsn` (PostgreSQL's pg_walfile_name differs only exactly at a boundary). */
 export function segmentName(timeline: number, lsn: bigint, segmentBytes: number): string {
-  const log = lsn / LOG_BYTES;
-  const inLog = (lsn % LOG_BYTES) / BigInt(segmentBytes);
+  const log = lsn / BigInt(LOG_BYTES);
+  const inLog = (lsn % BigInt(LOG_BYTES)) / BigInt(segmentBytes);
   return hex8(timeline) + hex8(log) + hex8(inLog);
 }
 

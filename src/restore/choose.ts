@@ -1,5 +1,5 @@
 /** Which backup is meant: by its name, or LATEST, which with a target is the newest that was finished before it. */
-import { type BackupHead, findBackup, type KnownBackup } from '../archive/catalog.ts';
+import { type BackupHead, findBackup, type KnownBackup, ownFacts } from '../archive/catalog.ts';
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
 import {
   type BackupName,
@@ -155,7 +155,7 @@ function timelineText({ timeline }: RecoveryTarget): string | undefined {
 
 /** A backup that was named must be old enough too; of the original's only the date of an object is known, which proves nothing. */
 function refuseTooNew(backup: KnownBackup, target: RecoveryTarget): void {
-  const own = backup.reading.kind === 'read' ? backup.reading.sentinel.own : undefined;
+  const own = ownFacts(backup);
   const late = own !== undefined && target.time !== undefined && new Date(own.finishTime) > target.time.date;
   const stop = stopLsn(backup);
   const beyond = target.lsn !== undefined && stop !== undefined && stop > target.lsn;
@@ -166,13 +166,13 @@ function refuseTooNew(backup: KnownBackup, target: RecoveryTarget): void {
   });
 }
 
-function stopLsn({ reading }: KnownBackup): bigint | undefined {
-  const own = reading.kind === 'read' ? reading.sentinel.own : undefined;
+function stopLsn(backup: KnownBackup): bigint | undefined {
+  const own = ownFacts(backup);
   return own === undefined ? undefined : parseLsn(own.stopLsn);
 }
 
-function stopText(backup: KnownBackup | undefined): string {
-  const lsn = backup === undefined ? undefined : stopLsn(backup);
+function stopText(backup: KnownBackup): string {
+  const lsn = stopLsn(backup);
   return lsn === undefined ? '' : ` (LSN ${formatLsn(lsn)})`;
 }
 

@@ -7,6 +7,7 @@
  * - reads PAX records of any form, and turns names that are not UTF-8 into others.
  */
 import { damaged } from './damage.ts';
+import { RECORD_BYTES } from './header.ts';
 import { readPax } from './read-pax.ts';
 
 export interface Head {
@@ -17,8 +18,6 @@ export interface Head {
   /** Key -> value, both byte strings (one character is one byte). */
   readonly pax: ReadonlyMap<string, string>;
 }
-
-export const RECORD_BYTES = 512;
 
 /** All that may stand before one content; a path has 4096 bytes at most. */
 const MAX_HEAD_BYTES = 1024 * 1024;

@@ -6,7 +6,8 @@
  */
 import { type Extract, type ExtractEvents, extract, type Header } from 'tar-stream';
 import { damaged } from './damage.ts';
-import { type Head, MemberHead, RECORD_BYTES } from './head.ts';
+import { type Head, MemberHead } from './head.ts';
+import { RECORD_BYTES } from './header.ts';
 import { type Member, toMember } from './member.ts';
 
 /** What becomes of the members, one after the other. Throwing from any of these ends the extraction. */

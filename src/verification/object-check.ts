@@ -7,6 +7,7 @@ import { DataError, StoreError, type UserError } from '../errors.ts';
 import { walFileKind } from '../postgres/segment.ts';
 import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { Call, FoundObject, ObjectInfo, Store } from '../store/store.ts';
+import { RECORD_BYTES } from '../tar/header.ts';
 
 export interface Reader extends Call {
   readonly store: Store;
@@ -53,8 +54,9 @@ export async function checkPart(
   return check(object, reader, async (found) => {
     const hash = createHash('sha256');
     const { size } = await consume(plain({ ...found, body: hashed(found.body, hash) }, reader), 0);
-    // A tar is made of blocks of 512 bytes, and ends with two of them.
-    if (size % 512 !== 0 || size < 1024) throw new DataError('it does not hold a tar file');
+    // The records that end a tar are two.
+    if (size % RECORD_BYTES !== 0 || size < 2 * RECORD_BYTES)
+      throw new DataError('it does not hold a tar file');
     if (sha256 !== undefined && hash.digest('hex') !== sha256)
       throw new DataError('its SHA-256 is not that of the sentinel');
     return undefined;

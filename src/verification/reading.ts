@@ -1,5 +1,5 @@
 /** Reads the objects of an archive, or a part of them, several at once, and keeps what is wrong with them. */
-import { listBackups, readSentinels } from '../archive/catalog.ts';
+import { listBackups, ownFacts, readSentinels } from '../archive/catalog.ts';
 import { classifyKey, WAL_PREFIX } from '../archive/layout.ts';
 import { parallel } from '../parallel.ts';
 import type { ObjectInfo } from '../store/store.ts';
@@ -63,10 +63,10 @@ async function* tasks(reader: Reader, part: ReadPart): AsyncGenerator<Task> {
 async function* partTasks(reader: Reader, part: ReadPart): AsyncGenerator<Task> {
   const { store, signal } = reader;
   const backups = readSentinels(store, listBackups(store, { signal }), { width: SENTINELS_AT_ONCE, signal });
-  for await (const { parts, reading } of backups) {
-    const facts = reading.kind === 'read' ? (reading.sentinel.own?.parts ?? []) : [];
+  for await (const backup of backups) {
+    const facts = ownFacts(backup)?.parts ?? [];
     const hashes = new Map(facts.map(({ number, sha256 }) => [number, sha256]));
-    for (const object of parts)
+    for (const object of backup.parts)
       if (isInPart(object.key, part))
         yield { object, check: () => checkPart(object, hashes.get(object.number), reader) };
   }
