@@ -3,18 +3,16 @@
  * its backups `freeze_start_<time in UTC>`, so this small object tells when a backup of the original was made even
  * where the dates of the archive's objects do not.
  */
+import { hex8 } from '../postgres/segment.ts';
 import { type BackupName, backupOffset, backupSegment, type Key, walKey } from './layout.ts';
 
 /** PostgreSQL spells the offset in hex, a backup's name in decimal. undefined for the original's offline backups. */
 export function backupLabelKey(backup: BackupName): Key | undefined {
   const offset = backupOffset(backup);
   if (!/^\d{8}$/.test(offset)) return undefined;
-  const hex = Number(offset).toString(16).toUpperCase().padStart(8, '0');
+  const hex = hex8(Number(offset));
   return walKey(`${backupSegment(backup)}.${hex}.backup`);
 }
-
-/** Longest label file that is read, bytes. */
-export const MAX_LABEL_BYTES = 64 * 1024;
 
 /**
  * When the backup was finished: the label's own time plus the duration, since START TIME and STOP TIME are local

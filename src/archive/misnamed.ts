@@ -3,7 +3,7 @@
  * hold the first two digits of the position in the log, which it printed without leading zeros, and the timeline is in
  * decimal: position 0/5000028 became segment 00000050, not 00000005. So a name only tells in which log its backup starts.
  */
-import { LOG_BYTES } from '../postgres/segment.ts';
+import { hex8, LOG_BYTES } from '../postgres/segment.ts';
 import type { BackupHead } from './catalog.ts';
 import { type BackupName, backupOffset, backupSegment } from './layout.ts';
 
@@ -64,5 +64,5 @@ export function possibleStarts({ name }: Named, segmentBytes: number): readonly 
 function timelinesOf(segment: string): string[] {
   const digits = segment.slice(0, 8);
   if (!/^\d+$/.test(digits)) return [digits];
-  return [...new Set([digits, Number(digits).toString(16).toUpperCase().padStart(8, '0')])];
+  return [...new Set([digits, hex8(Number(digits))])];
 }

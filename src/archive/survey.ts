@@ -4,8 +4,9 @@
  */
 import { UserError } from '../errors.ts';
 import { segmentTimeline } from '../postgres/segment.ts';
+import { checkWalContent, MAX_TEXT_BYTES } from '../postgres/wal-content.ts';
 import type { Call, ObjectInfo, Store } from '../store/store.ts';
-import { backupLabelKey, labelFinishTime, MAX_LABEL_BYTES } from './backup-label.ts';
+import { backupLabelKey, labelFinishTime } from './backup-label.ts';
 import { type BackupHead, type KnownBackup, listBackups, readSentinels } from './catalog.ts';
 import type { LabelTime } from './chronology.ts';
 import { type ColdCounts, coldCounts } from './cold-storage.ts';
@@ -15,7 +16,6 @@ import { type FoundPartProblem, partProblems } from './restorability.ts';
 import { historyName, parseHistory, type TimelineHistory, TimelineTree } from './timeline.ts';
 
 const SENTINELS_AT_ONCE = 16;
-const MAX_HISTORY_BYTES = 16 * 1024 * 1024;
 
 /** A backup without its list of parts, neither as listed nor as its sentinel states it. */
 export interface SurveyedBackup extends BackupHead {
@@ -126,7 +126,7 @@ export function labelTimeFrom(store: Store, call: Call): LabelTime {
     const key = backupLabelKey(name);
     if (key === undefined) return undefined;
     const bytes = await orUnreadable(
-      () => readPlain(store, key, { maxBytes: MAX_LABEL_BYTES, ...call }),
+      () => readPlain(store, key, { maxBytes: MAX_TEXT_BYTES, ...call }),
       call,
     );
     return bytes instanceof Buffer ? labelFinishTime(bytes.toString('latin1')) : undefined;
@@ -143,9 +143,11 @@ export async function readHistory(
   call: Call,
 ): Promise<TimelineHistory | UserError | undefined> {
   return orUnreadable(async () => {
-    const key = walKey(historyName(timeline));
-    const bytes = await readPlain(store, key, { maxBytes: MAX_HISTORY_BYTES, ...call });
-    return bytes === undefined ? undefined : parseHistory(timeline, bytes.toString('latin1'));
+    const name = historyName(timeline);
+    const bytes = await readPlain(store, walKey(name), { maxBytes: MAX_TEXT_BYTES, ...call });
+    if (bytes === undefined) return undefined;
+    checkWalContent(name, bytes.length, bytes);
+    return parseHistory(timeline, bytes.toString('latin1'));
   }, call);
 }
 

@@ -17,7 +17,6 @@ export interface TimelineHistory {
   readonly ancestors: readonly Ancestor[];
 }
 
-const MAX_HISTORY_CHARACTERS = 16 * 1024 * 1024;
 const LINE = /^\s*(\d{1,10})\s+([0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8})(?:\s|$)/;
 
 /** The timeline of `00000002.history`; undefined for any other name. */
@@ -29,10 +28,9 @@ export function historyName(timeline: number): string {
   return `${hex8(timeline)}.history`;
 }
 
-/** Throws DataError naming the line. */
+/** `text`: of a file that is no longer than it may be. Throws DataError naming the line. */
 export function parseHistory(timeline: number, text: string): TimelineHistory {
   const where = historyName(timeline);
-  if (text.length > MAX_HISTORY_CHARACTERS) throw new DataError(`${where} is too long to be a history file`);
   const ancestors: Ancestor[] = [];
   const lines = text.split('\n');
   for (const [index, line] of lines.entries()) {

@@ -17,7 +17,7 @@ import { segmentSizeOf } from '../archive/segment-size.ts';
 import { indexOfLsn, type WalCoverage } from '../archive/wal-inventory.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { segmentName } from '../postgres/segment.ts';
+import { hex8, segmentName } from '../postgres/segment.ts';
 import type { Call, Store } from '../store/store.ts';
 import { readWal, segmentAt, type Wal, wantedTimeline } from './archived-wal.ts';
 import { warnOfColdWal } from './cold-wal.ts';
@@ -76,8 +76,7 @@ function logsOf(backup: KnownBackup, segmentBytes: number): readonly string[] | 
   const [first, last] = [Number.parseInt(name(startIndex), 16), Number.parseInt(name(stopIndex), 16)];
   if (last - first > 16) return undefined;
   return Array.from({ length: last - first + 1 }, (_, i) => {
-    const log = (first + i).toString(16).toUpperCase().padStart(8, '0');
-    return `${WAL_PREFIX}${start.slice(0, 8)}${log}`;
+    return `${WAL_PREFIX}${start.slice(0, 8)}${hex8(first + i)}`;
   });
 }
 

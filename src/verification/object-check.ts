@@ -5,7 +5,8 @@ import type { Decompressor } from '../codec/decompressor.ts';
 import { decryptIfEncrypted } from '../crypt/gpg.ts';
 import { DataError, StoreError, type UserError } from '../errors.ts';
 import { walFileKind } from '../postgres/segment.ts';
-import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
+import { checkWalContent, MAX_TEXT_BYTES } from '../postgres/wal-content.ts';
+import { readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import type { Call, FoundObject, ObjectInfo, Store } from '../store/store.ts';
 import { RECORD_BYTES } from '../tar/header.ts';
 
@@ -24,21 +25,15 @@ export interface CheckedObject {
   readonly cold?: boolean;
 }
 
-const MAX_TEXT_BYTES = 16 * 1024 * 1024;
-
 /** `name`: of a file in pg_wal. */
 export async function checkWal(object: ObjectInfo, name: string, reader: Reader): Promise<CheckedObject> {
   return check(object, reader, async (found) => {
     const kind = walFileKind(name);
     const isSegment = kind === 'segment' || kind === 'partial';
-    const { size, head } = await consume(
-      plain(found, reader),
-      isSegment ? SEGMENT_HEAD_BYTES : MAX_TEXT_BYTES,
-    );
-    if (isSegment) {
-      checkSegment(name, size, head);
-      return readWalPage(head)?.systemIdentifier;
-    }
+    const headBytes = isSegment ? SEGMENT_HEAD_BYTES : MAX_TEXT_BYTES;
+    const { size, head } = await consume(plain(found, reader), headBytes);
+    checkWalContent(name, size, head);
+    if (isSegment) return readWalPage(head)?.systemIdentifier;
     const timeline = historyTimeline(name);
     if (timeline !== undefined) parseHistory(timeline, head.toString('latin1'));
     return undefined;

@@ -6,10 +6,10 @@ import { decryptIfEncrypted } from '../crypt/gpg.ts';
 import { DataError, StoreError, UserError } from '../errors.ts';
 import { checkOwnSystem } from '../postgres/own-system.ts';
 import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, walFileKind } from '../postgres/segment.ts';
+import { checkText, checkWalContent, MAX_TEXT_BYTES } from '../postgres/wal-content.ts';
 import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
 import { type FoundObject, type Store, urlOf } from '../store/store.ts';
 import { SyncedFile } from './synced-file.ts';
-import { checkText, MAX_TEXT_BYTES } from './wal-file.ts';
 
 export interface Source {
   readonly store: Store;
@@ -62,7 +62,7 @@ async function write(object: FoundObject, name: string, path: string, source: So
   const file = await open(path, object);
   try {
     const { size, head } = await decodeInto(file, name, object, source);
-    checkWhole(name, size, head);
+    checkWalContent(name, size, head);
     await file.finish();
     return size;
   } catch (error) {
@@ -93,12 +93,6 @@ async function decodeInto(file: SyncedFile, name: string, object: FoundObject, s
   }
   decoder.end();
   return { size, head };
-}
-
-function checkWhole(name: string, size: number, head: Uint8Array): void {
-  const kind = walFileKind(name);
-  if (kind === 'segment' || kind === 'partial') checkSegment(name, size, head);
-  else if (kind !== 'other') checkText(name, size, head);
 }
 
 /**

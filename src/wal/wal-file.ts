@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
 import { type WalFileKind, walFileKind } from '../postgres/segment.ts';
+import { checkText } from '../postgres/wal-content.ts';
 import { checkSegment } from '../postgres/wal-page.ts';
 
 /** What tells this file from another of the same name, and from itself after a change. */
@@ -17,9 +18,6 @@ export interface WalFile {
   readonly mtimeNs: bigint;
   readonly inode: bigint;
 }
-
-/** Timeline histories and backup labels are a few lines. */
-export const MAX_TEXT_BYTES = 1024 * 1024;
 
 /** Throws UserError when there is no such file, or it is not one that PostgreSQL archives. */
 export function statWalFile(path: string): WalFile {
@@ -107,16 +105,6 @@ function checkWaiting(name: string, size: number, start: Uint8Array): void {
       hint:
         'PostgreSQL archives nothing else while it asks for this file. If the server has left this timeline, the file was only made ahead ' +
         `(archive_mode = always asks for such files): remove "archive_status/${name}.ready". If not, WAL is lost: remove it too, and take a base backup at once.`,
-    });
-  }
-}
-
-/** Histories and backup labels; `start`: what the file begins with. Throws DataError. */
-export function checkText(name: string, size: number, start: Uint8Array): void {
-  if (size === 0) throw new DataError(`${name} is empty`);
-  if (size > MAX_TEXT_BYTES || start.includes(0)) {
-    throw new DataError(`${name} is not a text file`, {
-      detail: `It has ${size} bytes${start.includes(0) ? ', zero bytes among them' : ''}.`,
     });
   }
 }

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { closeSync, cpSync, openSync, readdirSync, rmSync, utimesSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -259,6 +268,21 @@ describe('wal-verify --read', () => {
     cpSync(file('00000001000000000000000B'), file('00000001000000000000000C'));
     const { report } = await verify(store, { read: true });
     expect(report?.damaged[0]?.problem).toContain('its header says 0/B00000');
+  });
+
+  it.each([
+    ['a timeline history', '00000009.history', ''],
+    ['a backup label', '00000001000000000000000A.00000028.backup', ''],
+    ['a backup label', '00000001000000000000000A.00000028.backup', 'START\0WAL'],
+    ['a timeline history', '00000009.history', '# no line\n'.repeat(110_000)],
+  ])('calls %s damaged that wal-fetch would refuse: %s, %s', async (_, name, text) => {
+    const { folder, store } = copy();
+    writeFileSync(join(folder, 'wal_005', `${name}.lzo`), lzop(Buffer.from(text)));
+    const { report } = await verify(store, { read: true });
+    const key = walKey(name);
+    expect(report?.damaged.find((damage) => damage.key === key)?.problem).toMatch(
+      /is empty|not a text file|bytes/,
+    );
   });
 
   it('reads one part of the objects at a time, and all of them in the end', async () => {
