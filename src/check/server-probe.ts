@@ -1,6 +1,8 @@
 /** The server: one connection, a few questions, and a look at its data directory where that is on this machine. */
-import { access, constants, readdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readyFiles } from '../postgres/archive-status.ts';
+import { CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { connect } from '../postgres/connection.ts';
 import { serverAddress } from '../postgres/server-address.ts';
 import { libpqSettings } from '../settings/libpq.ts';
@@ -54,7 +56,7 @@ async function* localFindings(dataDirectory: string | undefined): AsyncGenerator
     return;
   }
   try {
-    await access(join(dataDirectory, 'global/pg_control'), constants.R_OK);
+    await access(join(dataDirectory, CONTROL_FILE), constants.R_OK);
   } catch (error) {
     const reason = (error as Error).message;
     yield failed(
@@ -65,19 +67,26 @@ async function* localFindings(dataDirectory: string | undefined): AsyncGenerator
     return;
   }
   yield ok(name, dataDirectory);
-  yield await waitingSegments(join(dataDirectory, 'pg_wal/archive_status'));
+  const walDirectory = join(dataDirectory, 'pg_wal');
+  yield waitingSegments(walDirectory);
   const space = await probeSpace(
     'free space (pg_wal)',
-    join(dataDirectory, 'pg_wal'),
+    walDirectory,
     'PostgreSQL stops when it is full. Make room; if segments wait to be archived, mend that first. Never delete files in pg_wal.',
   );
   if (space !== undefined) yield space;
 }
 
-async function waitingSegments(folder: string): Promise<Finding> {
+/** `walDirectory`: pg_wal. */
+export function waitingSegments(walDirectory: string): Finding {
   const name = 'waiting segments';
-  const names = await readdir(folder).catch(() => []);
-  const waiting = names.filter((entry) => entry.endsWith('.ready')).length;
+  let waiting: number;
+  try {
+    waiting = readyFiles(walDirectory).length;
+  } catch (error) {
+    const reason = (error as Error).message;
+    return warning(name, `cannot be counted: ${reason}`, 'Run wal-e as the user of the server.');
+  }
   const message = waiting === 1 ? '1 file waits to be archived' : `${waiting} files wait to be archived`;
   if (waiting <= MANY_WAITING) return ok(name, message);
   return warning(

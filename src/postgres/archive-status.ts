@@ -2,7 +2,7 @@
  * `pg_wal/archive_status`: PostgreSQL's list of what is to be archived. `X.ready` asks for X, `X.done` lets it be
  * recycled (PostgreSQL: pgarch.c, xlogarchive.c).
  */
-import { readdirSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { walFileKind } from './segment.ts';
 
@@ -10,21 +10,29 @@ const FOLDER = 'archive_status';
 const READY = '.ready';
 const DONE = '.done';
 
-/** Names of the segments (no history or backup files) that wait, oldest name first; none without that folder. */
+/** Names of the WAL files of any kind that wait, oldest name first; none without that folder. */
+export function readyFiles(walDirectory: string): string[] {
+  return filesWith(READY, walDirectory);
+}
+
+/** Those that are segments. */
 export function readySegments(walDirectory: string): string[] {
-  return entries(join(walDirectory, FOLDER))
-    .filter((entry) => entry.endsWith(READY))
-    .map((entry) => entry.slice(0, -READY.length))
-    .filter((name) => walFileKind(name) === 'segment')
-    .sort();
+  return readyFiles(walDirectory).filter((name) => walFileKind(name) === 'segment');
 }
 
 /** Names of the WAL files that count as archived and were not recycled yet; none without that folder. */
 export function doneFiles(walDirectory: string): string[] {
-  return entries(join(walDirectory, FOLDER))
-    .filter((entry) => entry.endsWith(DONE))
-    .map((entry) => entry.slice(0, -DONE.length))
-    .sort();
+  return filesWith(DONE, walDirectory);
+}
+
+/** Whether a server keeps its WAL here. */
+export function isWalDirectory(folder: string): boolean {
+  return existsSync(join(folder, FOLDER));
+}
+
+/** Whether PostgreSQL asks for the file. */
+export function isReady(walDirectory: string, name: string): boolean {
+  return existsSync(join(walDirectory, FOLDER, `${name}${READY}`));
 }
 
 /** Tells PostgreSQL that the segment is archived. False when it no longer asks for it. */
@@ -37,6 +45,13 @@ export function markDone(walDirectory: string, name: string): boolean {
     if (isMissing(error)) return false;
     throw error;
   }
+}
+
+function filesWith(status: string, walDirectory: string): string[] {
+  return entries(join(walDirectory, FOLDER))
+    .filter((entry) => entry.endsWith(status))
+    .map((entry) => entry.slice(0, -status.length))
+    .sort();
 }
 
 function entries(folder: string): string[] {
