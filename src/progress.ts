@@ -4,6 +4,12 @@
  */
 import type { Log, LogParts } from './log.ts';
 
+/** Where a line goes that is written again and again, when it is a terminal: standard error. */
+export interface Terminal {
+  readonly isTTY?: boolean | undefined;
+  write(text: string): unknown;
+}
+
 export interface ProgressOptions {
   readonly log: Log;
   /** `restored`, `pushed`: what is said of the bytes. */
@@ -12,15 +18,14 @@ export interface ProgressOptions {
   readonly totalBytes: number;
   /** undefined when not known. */
   readonly totalParts: number | undefined;
-  /** Where the line goes when it is a terminal: standard error. */
-  readonly terminal: { readonly isTTY?: boolean | undefined; write(text: string): unknown };
+  readonly terminal: Terminal;
   /** Milliseconds, of any clock that never goes back. */
   readonly now: () => number;
 }
 
-const CLEAR_LINE = '\r\u001b[K';
-const LINE_EVERY_MS = 200;
-const LOG_EVERY_MS = 60_000;
+export const CLEAR_LINE = '\r\u001b[K';
+export const LINE_EVERY_MS = 200;
+export const LOG_EVERY_MS = 60_000;
 
 export class Progress {
   readonly #options: ProgressOptions;

@@ -12,7 +12,7 @@ import { CAN_CHECK_PAGES } from '../postgres/page-checksum.ts';
 import { formatLsn, segmentName } from '../postgres/segment.ts';
 import { type ClusterTablespace, readTablespaces } from '../postgres/tablespaces.ts';
 import { VERSION } from '../program.ts';
-import { formatBytes, formatDuration, Progress } from '../progress.ts';
+import { formatBytes, formatDuration, Progress, type Terminal } from '../progress.ts';
 import type { Store } from '../store/store.ts';
 import { largestFirst, partitions, partLimits } from '../tar/partition.ts';
 import { takePlace } from './backup-place.ts';
@@ -40,7 +40,7 @@ export interface PushOptions {
   readonly failOnChecksum: boolean;
   /** How long to wait for each next segment of WAL; undefined: the archive is not looked at. */
   readonly walLimitMs: number | undefined;
-  readonly terminal: { readonly isTTY?: boolean | undefined; write(text: string): unknown };
+  readonly terminal: Terminal;
 }
 
 export interface PushedBackup {

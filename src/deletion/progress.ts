@@ -3,19 +3,14 @@
  * batches are done, without a timer: a batch takes about as long as a line is worth reading.
  */
 import type { Log } from '../log.ts';
-import { formatDuration } from '../progress.ts';
+import { CLEAR_LINE, formatDuration, LINE_EVERY_MS, LOG_EVERY_MS, type Terminal } from '../progress.ts';
 
 export interface DeletionProgressOptions {
   readonly log: Log;
-  /** Where the line goes when it is a terminal: standard error. */
-  readonly terminal: { readonly isTTY?: boolean | undefined; write(text: string): unknown };
+  readonly terminal: Terminal;
   /** Milliseconds, of any clock that never goes back. */
   readonly now: () => number;
 }
-
-const CLEAR_LINE = '\r\u001b[K';
-const LINE_EVERY_MS = 200;
-const LOG_EVERY_MS = 60_000;
 
 export class DeletionProgress {
   readonly #options: DeletionProgressOptions;

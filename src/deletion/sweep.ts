@@ -6,8 +6,9 @@ import type { BackupName, Key } from '../archive/layout.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { parallel } from '../parallel.ts';
+import type { Terminal } from '../progress.ts';
 import { type Call, type Leftover, type RemoveFailure, type Store, urlOf } from '../store/store.ts';
-import { DeletionProgress, type DeletionProgressOptions } from './progress.ts';
+import { DeletionProgress } from './progress.ts';
 
 export interface DoomedKey {
   readonly key: Key;
@@ -29,8 +30,7 @@ export interface SweepOptions extends Call {
   readonly dryRun: boolean;
   readonly log: Log;
   readonly now: () => Date;
-  /** For the progress: standard error. */
-  readonly terminal: DeletionProgressOptions['terminal'];
+  readonly terminal: Terminal;
 }
 
 const BATCH_KEYS = 1000;
