@@ -4,6 +4,9 @@ import { join } from 'node:path';
 /** Replaced by the build; the tests run the sources. */
 declare const __WALE_VERSION__: string | undefined;
 
+/** Folder beside a server's WAL for what the program notes or fetches there. Backups leave it out. */
+export const OWN_FOLDER = '.wal-e';
+
 const FROM_SOURCE = '0.0.0-source';
 
 export const VERSION = typeof __WALE_VERSION__ === 'string' ? __WALE_VERSION__ : FROM_SOURCE;

@@ -24,6 +24,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { walFileKind } from '../postgres/segment.ts';
+import { OWN_FOLDER } from '../program.ts';
 
 /** A child that did not touch its lock for so long hangs, or its pid is another's by now. */
 const CHILD_SILENCE_MS = 30_000;
@@ -39,7 +40,7 @@ export class Spool {
 
   /** `walDirectory`: where the destination of wal-fetch is. `archive`: one line, different for different archives. */
   constructor(walDirectory: string, archive: string) {
-    this.folder = join(walDirectory, '.wal-e', 'prefetch');
+    this.folder = join(walDirectory, OWN_FOLDER, 'prefetch');
     this.#archive = archive;
   }
 

@@ -3,13 +3,14 @@
  * Directory", and the lists of pg_basebackup), and what WAL-E leaves out so that a restored copy does not archive into
  * its source's prefix. Paths are relative to the data directory.
  */
+import { OWN_FOLDER } from '../program.ts';
 
 /** Folders whose entry is kept and whose contents are not. */
 const EMPTIED = new Set([
   ...['pg_wal', 'pg_xlog', 'pg_log', 'pg_replslot', 'pg_dynshmem', 'pg_notify'],
   ...['pg_serial', 'pg_snapshots', 'pg_stat_tmp', 'pg_subtrans'],
 ]);
-const EMPTIED_ANYWHERE = new Set(['pg_stat_tmp', '.wal-e']);
+const EMPTIED_ANYWHERE = new Set(['pg_stat_tmp', OWN_FOLDER]);
 
 const CONFIGURATION = new Set(['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf']);
 

@@ -4,9 +4,11 @@
  * each attempt, `<WAL file>.<beginning of the checksum>`: calls that overlap must not write over each other's.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Log } from '../log.ts';
+import { isReady } from '../postgres/archive-status.ts';
+import { OWN_FOLDER } from '../program.ts';
 import { syncFolders } from '../store/file-folders.ts';
 import type { FoundObject } from '../store/store.ts';
 import { notesFolder, notesIn } from './notes-folder.ts';
@@ -66,8 +68,7 @@ async function addNote(file: WalFile, archive: string, checksum: string): Promis
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const names = readdirSync(folder);
   for (const name of names) {
-    const isWanted = existsSync(join(walDirectory, 'archive_status', `${name.replace(ATTEMPT, '')}.ready`));
-    if (!isWanted) rmSync(join(folder, name), { force: true });
+    if (!isReady(walDirectory, name.replace(ATTEMPT, ''))) rmSync(join(folder, name), { force: true });
   }
   const own = names.filter((name) => name.replace(ATTEMPT, '') === file.name);
   for (const name of own.length < MOST_CHECKSUMS ? [] : oldestOf(folder, own)) {
@@ -100,7 +101,7 @@ function checksums(file: WalFile, archive: string): string[] {
 }
 
 function folderOf(file: WalFile): string {
-  return join(dirname(file.path), '.wal-e', 'encrypted');
+  return join(dirname(file.path), OWN_FOLDER, 'encrypted');
 }
 
 /** A note that cannot be read is none. */

@@ -4,10 +4,11 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { OWN_FOLDER } from '../program.ts';
 import { notesIn } from './notes-folder.ts';
 import type { WalFile } from './wal-file.ts';
 
-const FOLDER = join('.wal-e', 'pushed');
+const FOLDER = join(OWN_FOLDER, 'pushed');
 
 /** Whether this very file was archived in this very archive. A note that cannot be read is none. */
 export function isNoted(file: WalFile, archive: string): boolean {
