@@ -4,7 +4,6 @@
  * WAL position, so dates that contradict positions are not believed: then the label files among the WAL are asked
  * (see backup-label.ts). What still contradicts is handed on: delete refuses to guess.
  */
-
 import { segmentTimeline } from '../postgres/segment.ts';
 import { type BackupHead, type KnownBackup, ownFacts } from './catalog.ts';
 import { backupSegment } from './layout.ts';

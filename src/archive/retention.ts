@@ -3,7 +3,6 @@
  * 16 digits of segment names, whatever their timeline; here positions are only compared along one history, and time
  * decides between branches and between systems.
  */
-
 import { segmentTimeline } from '../postgres/segment.ts';
 import { type BackupHead, ownFacts } from './catalog.ts';
 import type { DatedBackup } from './chronology.ts';

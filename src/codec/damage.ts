@@ -8,6 +8,6 @@ export function damaged(what: string, at: number): DataError {
 export function unsupported(what: string, at: number): DataError {
   return new DataError('the compressed data has a form that is not supported', {
     detail: `${what}, at byte ${at}`,
-    hint: 'decompress it with lzop and compress it again without options',
+    hint: 'Decompress it with lzop and compress it again without options.',
   });
 }

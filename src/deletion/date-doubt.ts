@@ -6,7 +6,6 @@
  * its timeline does. These are read, and the ends of the runs; if one tells a needed system, or nothing, no date is
  * believed.
  */
-
 import { ownFacts } from '../archive/catalog.ts';
 import { WAL_PREFIX } from '../archive/layout.ts';
 import { earliestSegments } from '../archive/misnamed.ts';

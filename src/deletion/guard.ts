@@ -1,5 +1,4 @@
 /** The refusals of delete: what it does not guess, and what no plan of it may do. */
-
 import { ownFacts } from '../archive/catalog.ts';
 import {
   CLOCK_TOLERANCE_MS,

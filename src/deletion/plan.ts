@@ -2,7 +2,6 @@
  * What a `delete` would do, worked out before anything is touched: which backups stay, what they need, and what of the
  * rest lies behind them. The plan is a rule, not a list of keys, so it fits in memory however large the archive is.
  */
-
 import { ownFacts } from '../archive/catalog.ts';
 import { CLOCK_TOLERANCE_MS } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';

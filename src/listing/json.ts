@@ -1,5 +1,4 @@
 /** `--json`: an array of objects with every name always there, null where nothing is known (docs/backup-list.md lists them). */
-
 import { segmentTimeline } from '../postgres/segment.ts';
 import type { ListedBackup } from './listed-backup.ts';
 

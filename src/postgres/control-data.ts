@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError } from '../errors.ts';
+import { CONTROL_FILE } from './cluster-contents.ts';
 import { type ControlLayout, controlLayout } from './control-layout.ts';
 import { crc32c } from './crc32c.ts';
 import { isSegmentSize } from './segment.ts';
@@ -57,7 +58,7 @@ export interface ControlFile {
  * (as PostgreSQL's own get_controlfile does).
  */
 export async function readControlFile(dataDirectory: string): Promise<ControlFile> {
-  const path = join(dataDirectory, 'global', 'pg_control');
+  const path = join(dataDirectory, CONTROL_FILE);
   for (let attempt = 1; ; attempt += 1) {
     const bytes = await read(path);
     try {

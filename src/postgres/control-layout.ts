@@ -41,7 +41,7 @@ function fields(version: number): Field[] {
     ['state', 'uint32'],
     ['time', 'int64'],
     ['checkPoint', 'uint64'],
-    ...since(version < 1100, ['prevCheckPoint', 'uint64']),
+    ...when(version < 1100, ['prevCheckPoint', 'uint64']),
     ...checkPoint(version),
     ['unloggedLsn', 'uint64'],
     ['minRecoveryPoint', 'uint64'],
@@ -53,7 +53,7 @@ function fields(version: number): Field[] {
     ['walLogHints', 'bool'],
     ['maxConnections', 'int32'],
     ['maxWorkerProcesses', 'int32'],
-    ...since(version >= 1200, ['maxWalSenders', 'int32']),
+    ...when(version >= 1200, ['maxWalSenders', 'int32']),
     ['maxPreparedTransactions', 'int32'],
     ['maxLocksPerTransaction', 'int32'],
     ['trackCommitTimestamp', 'bool'],
@@ -67,12 +67,12 @@ function fields(version: number): Field[] {
     ['indexMaxKeys', 'uint32'],
     ['toastMaxChunkSize', 'uint32'],
     ['largeObjectBlockSize', 'uint32'],
-    ...since(version < 1000, ['enableIntTimes', 'bool']),
-    ...since(version < 1300, ['float4ByValue', 'bool']),
+    ...when(version < 1000, ['enableIntTimes', 'bool']),
+    ...when(version < 1300, ['float4ByValue', 'bool']),
     ['float8ByValue', 'bool'],
     ['dataChecksumVersion', 'uint32'],
-    ...since(version >= 1800, ['defaultCharSignedness', 'bool']),
-    ...since(version >= 1000, ['mockAuthenticationNonce', 'nonce']),
+    ...when(version >= 1800, ['defaultCharSignedness', 'bool']),
+    ...when(version >= 1000, ['mockAuthenticationNonce', 'nonce']),
     ['crc', 'uint32'],
   ];
 }
@@ -104,6 +104,6 @@ function checkPoint(version: number): Field[] {
   ];
 }
 
-function since(condition: boolean, field: Field): Field[] {
+function when(condition: boolean, field: Field): Field[] {
   return condition ? [field] : [];
 }

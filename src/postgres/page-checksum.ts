@@ -26,7 +26,7 @@ interface Exports {
   firstUnsound(address: number, from: number, count: number, pageBytes: number, firstBlock: number): number;
 }
 
-/** `memory`: of 640 KiB, as the build gives all modules. */
+/** `memory`: as large as the build makes it for all modules (scripts/build.mjs). */
 export function pageCheck(memory: WebAssembly.Memory): FirstUnsound {
   const module = new WebAssembly.Module(readFileSync(programFile('page-checksum.wasm')));
   // Built from our own sources together with this file: the module's shape is taken as given.

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { Progress } from '../progress.ts';
 import { type Store, urlOf } from '../store/store.ts';
 import type { Extracted } from '../tar/extract.ts';
-import { connect, putControlFileInPlace } from './finish.ts';
+import { makeLinks, putControlFileInPlace } from './finish.ts';
 import { isComplete, type Marker, removeMarker, writeMarker } from './marker.ts';
 import { MARKER_FILE } from './members.ts';
 import { warnOfOldFiles } from './old-files.ts';
@@ -73,7 +73,13 @@ async function restoreInto(plan: Plan, marker: Marker, call: ExecuteCall): Promi
     const complete = await extractParts(plan, marker, progress, call);
     const owner = await ownerOf(directory);
     const version = await checkRestored(plan);
-    await connect({ directory, tablespaces: plan.tablespaces, links: complete.links, owner, log: call.log });
+    await makeLinks({
+      directory,
+      tablespaces: plan.tablespaces,
+      links: complete.links,
+      owner,
+      log: call.log,
+    });
     await call.configure({ owner, version });
     await warnOfOldFiles(plan, complete, call);
     await putControlFileInPlace(directory);

@@ -32,7 +32,7 @@ const SERVERS_OWN = /^(base|global|pg_[^/]+)(\/|$)/;
 const MAX_MAP_BYTES = 64 * 1024 * 1024;
 
 /** Makes links and folders and rewrites the tablespace map. */
-export async function connect(restore: Unfinished): Promise<void> {
+export async function makeLinks(restore: Unfinished): Promise<void> {
   await removeUnfinished(restore.directory);
   for (const link of restore.links) await makeArchivedLink(link, restore);
   await makeWalFolder(restore);

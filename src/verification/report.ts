@@ -1,5 +1,4 @@
 /** What wal-verify found: facts with stable names for `--json`, and the same as tables. */
-
 import { type ColdCounts, describeCold } from '../archive/cold-storage.ts';
 import { shownKey } from '../archive/layout.ts';
 import { problemOf } from '../archive/problem.ts';
