@@ -2,7 +2,7 @@
 import { findBackup } from '../archive/catalog.ts';
 import { chronology, type DatedBackup } from '../archive/chronology.ts';
 import { describeCold, firstCold, isSentinelCold } from '../archive/cold-storage.ts';
-import { partText } from '../archive/layout.ts';
+import { describePartProblems } from '../archive/problem.ts';
 import { labelTimeFrom, type SurveyedBackup, surveyBackups } from '../archive/survey.ts';
 import { type Call, type Store, urlOf } from '../store/store.ts';
 import { type Finding, failed, failure, limited, ok, warning } from './finding.ts';
@@ -71,6 +71,5 @@ async function coldText(
 function problemOf({ reading, partProblems }: SurveyedBackup): string | undefined {
   if (isSentinelCold(reading)) return undefined;
   if (reading.kind === 'unreadable') return `its sentinel cannot be understood: ${reading.error.message}`;
-  const [part] = partProblems;
-  return part && `${partText(part.number)} is ${part.kind === 'size' ? 'not of its size' : part.kind}`;
+  return describePartProblems(partProblems);
 }

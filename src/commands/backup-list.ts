@@ -85,7 +85,13 @@ async function* backups(
       log.warning('the sentinel of a backup cannot be understood', {
         detail: `${backup.name}: ${backup.reading.error.message}`,
       });
-    yield listed(backup, stated);
+    const shown = listed(backup, stated);
+    if (shown.state === 'damaged')
+      log.warning('a backup cannot be restored', {
+        detail: `${backup.name}: ${shown.error}.`,
+        hint: 'wal-e wal-verify says which of the others can be.',
+      });
+    yield shown;
   }
 }
 

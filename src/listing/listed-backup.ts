@@ -2,10 +2,15 @@
 import type { KnownBackup } from '../archive/catalog.ts';
 import { type ColdCounts, coldCounts } from '../archive/cold-storage.ts';
 import { backupOffset, backupSegment } from '../archive/layout.ts';
+import { describePartProblems } from '../archive/problem.ts';
+import { partProblems } from '../archive/restorability.ts';
 import type { Sentinel } from '../archive/sentinel.ts';
 
-/** `incomplete`: without a sentinel, so it is being made or has failed. */
-export type BackupState = 'complete' | 'unreadable' | 'incomplete';
+/**
+ * `incomplete`: without a sentinel, so it is being made or has failed. `damaged`: parts are missing or not of their size,
+ * which is known only where the sentinel was read.
+ */
+export type BackupState = 'complete' | 'damaged' | 'unreadable' | 'incomplete';
 
 export interface ListedBackup {
   readonly name: string;
@@ -15,7 +20,7 @@ export interface ListedBackup {
   readonly startSegment: string;
   readonly startOffset: string;
   readonly sentinel: Sentinel | undefined;
-  /** Why the sentinel cannot be understood. */
+  /** Why the sentinel cannot be understood, or what is wrong with the parts. */
   readonly error: string | undefined;
   /** Bytes of all parts in the store. */
   readonly storedBytes: number;
@@ -29,19 +34,26 @@ export interface ListedBackup {
 export function listed(backup: KnownBackup, extendedVersion?: string): ListedBackup {
   const { name, sentinel, reading, parts } = backup;
   const read = reading.kind === 'read' ? reading.sentinel : undefined;
+  const damage = read && describePartProblems(partProblems(backup));
   return {
     name,
-    state: sentinel === undefined ? 'incomplete' : reading.kind === 'unreadable' ? 'unreadable' : 'complete',
+    state: stateOf(backup, damage),
     modified: sentinel?.modified ?? newest(backup),
     startSegment: backupSegment(name),
     startOffset: backupOffset(name),
     sentinel: read,
-    error: reading.kind === 'unreadable' ? reading.error.message : undefined,
+    error: reading.kind === 'unreadable' ? reading.error.message : damage,
     storedBytes: parts.reduce((sum, { size }) => sum + size, 0),
     parts: parts.length,
     cold: coldCounts(parts),
     postgresVersion: ownVersion(read) ?? statedVersion(extendedVersion),
   };
+}
+
+function stateOf({ sentinel, reading }: KnownBackup, damage: string | undefined): BackupState {
+  if (sentinel === undefined) return 'incomplete';
+  if (reading.kind === 'unreadable') return 'unreadable';
+  return damage === undefined ? 'complete' : 'damaged';
 }
 
 function newest({ version, parts }: KnownBackup): Date | undefined {

@@ -189,6 +189,50 @@ describe('--pretty', () => {
   });
 });
 
+describe('a backup whose parts are not as its sentinel states them', () => {
+  const OURS = writeSentinel({ ...ORIGINALS, own: ownFacts('2026-11-21T07:01:30Z') });
+
+  it.each([
+    ['is missing', nameOf(3), OURS, (name: BackupName) => store.remove([partKey(name, 0)], call)],
+    ['is not of its size', nameOf(4), OURS, (name: BackupName) => put(partKey(name, 0), 'x')],
+    [
+      'is missing',
+      nameOf(5),
+      writeSentinel(ORIGINALS),
+      (name: BackupName) => store.remove([partKey(name, 0)], call),
+    ],
+  ])('is not called complete: part 0 %s', async (what, name, sentinel, spoil) => {
+    await addBackup(name, sentinel);
+    await addBackup(nameOf(9), OURS);
+    await spoil(name);
+    expect(JSON.parse(await list({ json: true }))).toMatchObject([
+      { state: 'damaged', error: `part 0 ${what}` },
+      { state: 'complete', error: null },
+    ]);
+    expect(await list({ pretty: true })).toContain(`damaged: part 0 ${what}`);
+  });
+
+  it('is listed as before in the original form, and warned of where sentinels are read', async () => {
+    await addBackup(nameOf(3), OURS);
+    const args = { query: undefined, detail: true, json: false, pretty: false, all: false };
+    const sound = await list({ detail: true });
+    await store.remove([partKey(nameOf(3), 0)], call);
+    const context = testContext({ store });
+    await run(args, context);
+    expect(context.printed.join('')).toBe(sound);
+    expect(context.records).toMatchObject([
+      {
+        level: 'WARNING',
+        message: 'a backup cannot be restored',
+        detail: `${nameOf(3)}: part 0 is missing.`,
+      },
+    ]);
+    const lazy = testContext({ store });
+    await run({ ...args, detail: false }, lazy);
+    expect(lazy.records).toEqual([]);
+  });
+});
+
 it('tells parts that are in cold storage, where there is a place for it', async () => {
   await addBackup(nameOf(3), writeSentinel(ORIGINALS));
   const cold = coldStore(store, (key) => key.includes('tar_partitions'));
@@ -219,7 +263,8 @@ it('lists 10,000 backups with one request per 1000 keys, details side by side, i
       for (const name of names) {
         for (const key of [versionKey(name), partKey(name, 0), sentinelKey(name)].sort()) {
           if (!key.startsWith(prefix)) continue;
-          page.push({ key: listedKey(key), size: 10, modified: new Date(0) });
+          const size = key.includes('tar_partitions') ? 1500 : 10;
+          page.push({ key: listedKey(key), size, modified: new Date(0) });
           if (page.length < 1000) continue;
           requests.list += 1;
           yield page;
