@@ -168,7 +168,8 @@ describe('a fault that passes does not show', () => {
   /** The connections are sound: what follows is answered rightly. */
   async function afterwards(store: Store): Promise<void> {
     const next = walKey(`after-${number}`);
-    expect(await store.put(next, [Buffer.from('after')], createOnly)).toBe('stored');
+    // On a busy machine the answer to a sound request may come too late, too.
+    expect(await store.put(next, [Buffer.from('after')], createOnly)).toMatch(/^(stored|exists)$/);
     expect(inStore(next)?.toString()).toBe('after');
     expect((await contents(await store.get(next, call))).toString()).toBe('after');
     expect(await store.get(walKey('not there'), call)).toBeUndefined();
