@@ -130,8 +130,9 @@ on a standby, which asks again, and with 2 elsewhere; WALE_FETCH_ERROR_EXIT over
     load: () => import('../commands/wal-prefetch.ts'),
   }),
   'wal-verify': command({
-    summary: 'check that every backup can be restored to now: gaps, short, damaged and foreign objects',
-    epilogue: `Exit status: 0 when all is well; 1 when a backup cannot be restored to now, or an object is damaged.`,
+    summary:
+      'check that every backup can be restored to the end of the WAL: gaps, short, damaged and foreign objects',
+    epilogue: `Exit status: 0 when all is well; 1 when a backup cannot be restored to the end of the WAL, or an object is damaged.`,
     positionals: {},
     options: {
       json: flag('everything that was found, as JSON'),

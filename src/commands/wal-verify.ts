@@ -1,6 +1,6 @@
 /**
  * `wal-e wal-verify`: timelines, gaps, and how far each backup can be restored; with --read every object is read, too.
- * Exit status 1 when a backup cannot be restored to now or an object is damaged.
+ * Exit status 1 when a backup cannot be restored to the end of the WAL or an object is damaged.
  */
 import { availableParallelism } from 'node:os';
 import { chronology } from '../archive/chronology.ts';

@@ -4,7 +4,8 @@ import { segmentTimeline } from '../postgres/segment.ts';
 /** wal-push archives up to this many segments at once, in any order. */
 const SEGMENTS = 32;
 
-interface Archived {
+/** One segment. */
+export interface Archived {
   readonly name: string;
   readonly at: Date;
 }
@@ -26,11 +27,9 @@ export class RecentSegments {
     return this.#timelines.get(segmentTimeline(name))?.find((segment) => segment.name === name)?.at;
   }
 
-  /** The timeline to which WAL was archived last; undefined when there is none. */
-  get currentTimeline(): number | undefined {
-    const newest = [...this.#timelines].flatMap(([timeline, segments]) =>
-      segments.map(({ at }) => ({ timeline, at: at.getTime() })),
-    );
-    return newest.sort((a, b) => a.at - b.at || a.timeline - b.timeline).at(-1)?.timeline;
+  /** What was archived last of all; undefined when there is no WAL. */
+  get last(): Archived | undefined {
+    const all = [...this.#timelines.values()].flat();
+    return all.sort((a, b) => a.at.getTime() - b.at.getTime() || (a.name < b.name ? -1 : 1)).at(-1);
   }
 }

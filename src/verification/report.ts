@@ -5,7 +5,7 @@ import { problemOf } from '../archive/problem.ts';
 import { describeSpan, type WalSpan } from '../archive/restorability.ts';
 import type { SegmentSize } from '../archive/segment-size.ts';
 import type { ForeignObjects } from '../archive/survey.ts';
-import { formatLsn } from '../postgres/segment.ts';
+import { formatLsn, segmentTimeline } from '../postgres/segment.ts';
 import { formatBytes } from '../progress.ts';
 import { formatCount, formatTable } from '../text/table.ts';
 import type { Archive, Assessment, BackupState } from './assessment.ts';
@@ -51,6 +51,9 @@ export interface VerifyReport {
   readonly segmentBytesSource: SegmentSize['source'];
   /** To which WAL was archived last; null without any WAL. */
   readonly currentTimeline: number | null;
+  /** What was archived last, and when (ISO 8601): a restore goes no further. null without any WAL. */
+  readonly lastSegment: string | null;
+  readonly lastArchived: string | null;
   readonly timelines: readonly ReportedTimeline[];
   readonly backups: readonly ReportedBackup[];
   readonly damaged: readonly Damage[];
@@ -90,11 +93,14 @@ export function makeReport({
 }: Findings): VerifyReport {
   const read = [...(readings?.damaged ?? [])].map(([key, problem]) => ({ key, problem }));
   const damaged = [...problems, ...read].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const { last } = archive.recent;
   return {
     ok: assessments.every(({ state }) => state === 'ok') && damaged.length === 0,
     segmentBytes: segmentSize.bytes,
     segmentBytesSource: segmentSize.source,
-    currentTimeline: archive.recent.currentTimeline ?? null,
+    currentTimeline: last === undefined ? null : segmentTimeline(last.name),
+    lastSegment: last?.name ?? null,
+    lastArchived: last?.at.toISOString() ?? null,
     timelines: timelinesOf(archive),
     backups: assessments.map((assessment) => backupOf(assessment, segmentSize.bytes)),
     damaged,
@@ -202,11 +208,15 @@ function coldLine({ coldSegments, backups }: VerifyReport): string {
   return `In cold storage, unless it was brought back: ${segments}; parts of ${count}`;
 }
 
+/** Whether the WAL still comes, an archive cannot tell: the end of it may be long ago. */
 function summary(report: VerifyReport): string {
   if (!report.ok) return 'NOT all is well: see above.';
   if (report.backups.length === 0) return 'There is no base backup: nothing can be restored.';
   const once = isCold(report) ? ', once what is in cold storage is brought back' : '';
-  return `All backups can be restored to now${once}.`;
+  const { lastSegment, lastArchived } = report;
+  const end =
+    lastSegment === null ? '' : ` Its last segment, ${lastSegment}, was archived at ${lastArchived}.`;
+  return `All backups can be restored to the end of the WAL${once}.${end}`;
 }
 
 function timelineTable({ timelines, currentTimeline }: VerifyReport): string {

@@ -129,6 +129,20 @@ describe('wal-verify', () => {
     expect((await verify(store, { json: false, read: true })).out).not.toMatch(/cold/i);
   });
 
+  it('says with which segment the WAL ends and when that was archived: nobody may have archived anything since', async () => {
+    const store = archive([1, 10, 80], [2, 60, 60]);
+    addBackup(store, { start: 10, system: '7' });
+    const { status, report } = await verify(store);
+    expect(status).toBe(0);
+    expect(report).toMatchObject({ lastSegment: segmentAt(2, 60), lastArchived: LONG_AGO.toISOString() });
+    const lines = (await verify(store, { json: false })).out.trimEnd().split('\n');
+    expect(lines.at(-1)).toBe(
+      `All backups can be restored to the end of the WAL. Its last segment, ${segmentAt(2, 60)}, was archived at 2026-01-01T00:00:00.000Z.`,
+    );
+    store.set(walKey(segmentAt(1, 70)), new Date('2026-02-01T00:00:00Z'), { size: 100_000 });
+    expect((await verify(store)).report).toMatchObject({ lastSegment: segmentAt(1, 70), currentTimeline: 1 });
+  });
+
   it('tells a gap, how far the backup restores in spite of it, and exits 1', async () => {
     const store = archive([1, 10, 20], [1, 23, 80]);
     addBackup(store, { start: 10, stop: 11, system: '7' });
