@@ -5,17 +5,17 @@
  */
 import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import type { Codec } from '../src/codec/codec.ts';
 import { LzopDecoder } from '../src/codec/decoder.ts';
-import type { Decompressor } from '../src/codec/decompressor.ts';
 import { LzopEncoder } from '../src/codec/encoder.ts';
-import { createDecompressorPool } from '../src/codec/pool.ts';
+import { createCodecPool } from '../src/codec/pool.ts';
 import { compare, figure, title } from './compare.ts';
 import { cached, database, type Sample, samples } from './data.ts';
 import { type Cost, costOf, costOfAwaited, costOfProcess } from './timing.ts';
 
 const ROUNDS = 9;
 const CORES = availableParallelism();
-/** As stores give it. */
+/** As base backups hand it on. */
 const CHUNK_BYTES = 1024 * 1024;
 const HEADER = { mode: 0, mtimeSeconds: 0 };
 
@@ -33,7 +33,7 @@ export async function run(): Promise<void> {
   title('codec: throughput of plain data, one thread, beside lzop 1.04');
   for (const sample of all) await compareOn(sample);
   await compareFirstSegment();
-  title(`a pool of ${CORES} threads that decompress, beside one thread and beside lzop (there is no target)`);
+  title(`the codec's pool of ${CORES} threads, beside one thread and beside lzop (there is no target)`);
   for (const sample of all) await comparePool(sample);
 }
 
@@ -68,22 +68,25 @@ async function compareOn({ name, path, bytes }: Sample): Promise<void> {
   for (const file of [ours, theirs]) rmSync(file);
 }
 
-/** The threads are there before the time starts, as they are for all objects but the first. */
+/** The threads are there before the time starts, as they are in a base backup. */
 async function comparePool({ name, path, bytes }: Sample): Promise<void> {
   const packedPath = cached(`${name}.lzop.lzo`);
   lzop(['-c'], path, packedPath);
   const packed = readFileSync(packedPath);
-  const pool = createDecompressorPool({ size: CORES, signal: new AbortController().signal });
+  const pool = createCodecPool({ size: CORES, signal: new AbortController().signal });
   try {
+    const compressing = () => costOfAwaited(() => discard(pool.encode(fileChunks(path), HEADER)));
     const decompressing = () => costOfAwaited(() => discard(pool.decode(memoryChunks(packed))));
     const contenders = [
-      ['one thread', () => costOf(() => decompress(packed, '/dev/null'))],
-      ['lzop -d', () => lzop(['-dc'], packedPath, '/dev/null')],
+      ['compress', compressing, 'one thread', () => costOf(() => compress(path, '/dev/null'))],
+      ['compress', compressing, 'lzop -c', () => lzop(['-c'], path, '/dev/null')],
+      ['decompress', decompressing, 'one thread', () => costOf(() => decompress(packed, '/dev/null'))],
+      ['decompress', decompressing, 'lzop -d', () => lzop(['-dc'], packedPath, '/dev/null')],
     ] as const;
-    for (const [other, beside] of contenders) {
+    for (const [work, ours, other, beside] of contenders) {
       await compare({
-        work: `decompress ${name} with the pool`,
-        ours: { name: 'ours', run: decompressing },
+        work: `${work} ${name} with the pool`,
+        ours: { name: 'ours', run: ours },
         beside: { name: other, run: beside },
         rounds: ROUNDS,
         target: { atLeast: 1 },
@@ -91,17 +94,30 @@ async function comparePool({ name, path, bytes }: Sample): Promise<void> {
         bytes,
       });
     }
-    await checkPool(pool, packed, path);
+    await checkPool(pool, path);
   } finally {
     await pool.close();
     rmSync(packedPath);
   }
 }
 
-async function checkPool(pool: Decompressor, packed: Uint8Array, path: string): Promise<void> {
+async function checkPool(pool: Codec, path: string): Promise<void> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of pool.decode(memoryChunks(packed))) pieces.push(Buffer.from(piece));
+  for await (const piece of pool.decode(pool.encode(fileChunks(path), HEADER)))
+    pieces.push(Buffer.from(piece));
   if (!Buffer.concat(pieces).equals(readFileSync(path))) throw new Error(`the pool changed ${path}`);
+}
+
+function* fileChunks(path: string): Generator<Uint8Array> {
+  const from = openSync(path, 'r');
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  try {
+    for (let length = readSync(from, chunk); length > 0; length = readSync(from, chunk)) {
+      yield chunk.subarray(0, length);
+    }
+  } finally {
+    closeSync(from);
+  }
 }
 
 async function* memoryChunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

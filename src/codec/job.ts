@@ -1,10 +1,22 @@
-/** What the threads that decompress are asked, and what they answer. The buffers are transferred, both ways. */
+/** What the codec's threads are asked, and what they answer. The buffers are transferred, both ways. */
 import type { BlockFormat } from './header.ts';
+import { BLOCK_BYTES } from './lzo1x.ts';
 
 /** Enough for a thread to be busy ten times longer than the message takes, little enough to hold some in memory. */
 export const JOB_BLOCKS = 4;
+export const JOB_PLAIN_BYTES = JOB_BLOCKS * BLOCK_BYTES;
 
-export interface Job {
+export type Job = EncodeJob | DecodeJob;
+
+export interface EncodeJob {
+  readonly kind: 'encode';
+  /** Plain data from its start on. */
+  readonly buffer: ArrayBuffer;
+  readonly length: number;
+}
+
+export interface DecodeJob {
+  readonly kind: 'decode';
   /** Whole blocks, one behind the other, from its start on. */
   readonly buffer: ArrayBuffer;
   readonly length: number;

@@ -1,14 +1,15 @@
-/** Opens what decompresses many objects or large ones. */
+/** The codec for many objects or large ones. */
+import type { Codec } from './codec.ts';
 import { decodeLzop } from './decoder.ts';
-import type { Decompressor } from './decompressor.ts';
-import { createDecompressorPool, type PoolOptions } from './pool.ts';
+import { encodeLzop } from './encoder.ts';
+import { createCodecPool, type PoolOptions } from './pool.ts';
 
 /**
  * A pool of threads, or the calling thread where there is but one core: a thread beside it would have to share that.
  * Must be closed.
  */
-export function openDecompressor(options: PoolOptions): Decompressor {
-  return options.size > 1 ? createDecompressorPool(options) : CALLING_THREAD;
+export function openCodec(options: PoolOptions): Codec {
+  return options.size > 1 ? createCodecPool(options) : CALLING_THREAD;
 }
 
-const CALLING_THREAD: Decompressor = { decode: decodeLzop, async close() {} };
+const CALLING_THREAD: Codec = { encode: encodeLzop, decode: decodeLzop, async close() {} };

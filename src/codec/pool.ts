@@ -1,10 +1,11 @@
 /**
- * Decompression on worker threads: several streams at once, or one, share all threads. Order is kept; a stream reads
- * ahead only as far as keeps the threads busy, so memory is bounded by threads times streams.
+ * The codec on worker threads, for base backups: several streams at once, or one, share all threads. Order is kept; a
+ * stream reads ahead only as far as keeps the threads busy, so memory is bounded by threads times streams.
  */
+import type { Codec } from './codec.ts';
 import { LzopContainer, type PackedBlock } from './container.ts';
-import type { Decompressor } from './decompressor.ts';
-import { JOB_BLOCKS, type Job } from './job.ts';
+import { LzopEncoder, type LzopHeader } from './encoder.ts';
+import { type DecodeJob, type EncodeJob, JOB_BLOCKS, JOB_PLAIN_BYTES, type Job } from './job.ts';
 import { CodecThreads } from './threads.ts';
 
 export interface PoolOptions {
@@ -15,12 +16,22 @@ export interface PoolOptions {
 }
 
 /** Starts the threads at once, so that they are ready when the first data is. Must be closed. */
-export function createDecompressorPool({ size, signal }: PoolOptions): Decompressor {
+export function createCodecPool({ size, signal }: PoolOptions): Codec {
   const threads = new CodecThreads(size, signal);
   return {
-    decode: (source) => inOrder(threads, jobsOf(threads, source)),
+    encode: (plain, header) => encode(threads, plain, header),
+    decode: (source) => inOrder(threads, decodeJobs(threads, source)),
     close: () => threads.close(),
   };
+}
+
+type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+async function* encode(threads: CodecThreads, plain: Chunks, header: LzopHeader): AsyncGenerator<Uint8Array> {
+  const encoder = new LzopEncoder(header);
+  yield encoder.header();
+  yield* inOrder(threads, encodeJobs(threads, plain));
+  yield encoder.end();
 }
 
 /** Results in the order of the jobs, as many at a time as keep the threads busy. */
@@ -43,7 +54,28 @@ function* once(threads: CodecThreads, result: Uint8Array<ArrayBuffer>): Generato
   threads.release(result);
 }
 
-async function* jobsOf(threads: CodecThreads, source: AsyncIterable<Uint8Array>): AsyncGenerator<Job> {
+async function* encodeJobs(threads: CodecThreads, plain: Chunks): AsyncGenerator<EncodeJob> {
+  let buffer = threads.buffer();
+  let length = 0;
+  for await (const chunk of plain) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + JOB_PLAIN_BYTES - length);
+      new Uint8Array(buffer).set(part, length);
+      length += part.length;
+      at += part.length;
+      if (length < JOB_PLAIN_BYTES) break;
+      yield { kind: 'encode', buffer, length };
+      buffer = threads.buffer();
+      length = 0;
+    }
+  }
+  if (length > 0) yield { kind: 'encode', buffer, length };
+}
+
+async function* decodeJobs(
+  threads: CodecThreads,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<DecodeJob> {
   const container = new LzopContainer();
   let batch: Batch | undefined;
   for await (const chunk of source) {
@@ -77,7 +109,7 @@ class Batch {
     this.blocks += 1;
   }
 
-  job(): Job {
-    return { buffer: this.#buffer, length: this.#length, ...this.#first };
+  job(): DecodeJob {
+    return { kind: 'decode', buffer: this.#buffer, length: this.#length, ...this.#first };
   }
 }

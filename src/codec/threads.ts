@@ -1,4 +1,4 @@
-/** The worker threads behind the pool: jobs in, results out, buffers used again. */
+/** The worker threads behind the codec's pool: jobs in, results out, buffers used again. */
 import { Worker } from 'node:worker_threads';
 import { DataError } from '../errors.ts';
 import { programFile } from '../program.ts';
@@ -59,11 +59,11 @@ export class CodecThreads {
 
   /** Resolves when no thread is left. Jobs that are not finished are rejected. */
   close(): Promise<void> {
-    return this.#stop(new Error('the pool of threads was closed'));
+    return this.#stop(new Error('the codec pool was closed'));
   }
 
   #start(): Thread {
-    const worker = new Worker(programFile('decompress.worker.cjs'), {
+    const worker = new Worker(programFile('codec.worker.cjs'), {
       env: {},
       execArgv: [],
       trackUnmanagedFds: false,

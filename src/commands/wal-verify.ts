@@ -7,7 +7,7 @@ import { chronology } from '../archive/chronology.ts';
 import { backupSegment } from '../archive/layout.ts';
 import { segmentSizeOf, sizeSeenIn } from '../archive/segment-size.ts';
 import { labelTimeFrom, surveyBackups } from '../archive/survey.ts';
-import { openDecompressor } from '../codec/open.ts';
+import { openCodec } from '../codec/open.ts';
 import { MIN_SEGMENT_BYTES } from '../postgres/segment.ts';
 import { formatBytes } from '../progress.ts';
 import type { Store } from '../store/store.ts';
@@ -58,8 +58,7 @@ export async function run(args: VerifyArguments, context: Context): Promise<numb
 }
 
 async function read(store: Store, part: ReadPart, { signal, log }: Context): Promise<Readings> {
-  const size = Math.min(availableParallelism(), MAX_THREADS);
-  const decompressor = openDecompressor({ size, signal });
+  const codec = openCodec({ size: Math.min(availableParallelism(), MAX_THREADS), signal });
   let lastTold = Date.now();
   const tell = ({ objects, bytes, damaged }: Readings) => {
     if (Date.now() - lastTold < PROGRESS_MS) return;
@@ -69,8 +68,8 @@ async function read(store: Store, part: ReadPart, { signal, log }: Context): Pro
     });
   };
   try {
-    return await readObjects({ store, decompressor, signal }, part, tell);
+    return await readObjects({ store, codec, signal }, part, tell);
   } finally {
-    await decompressor.close();
+    await codec.close();
   }
 }

@@ -1,7 +1,7 @@
 /** One object of the archive, read to its end: is it what its name says? */
 import { createHash } from 'node:crypto';
 import { historyTimeline, parseHistory } from '../archive/timeline.ts';
-import type { Decompressor } from '../codec/decompressor.ts';
+import type { Codec } from '../codec/codec.ts';
 import { decryptIfEncrypted } from '../crypt/gpg.ts';
 import { DataError, StoreError, type UserError } from '../errors.ts';
 import { walFileKind } from '../postgres/segment.ts';
@@ -12,7 +12,7 @@ import { RECORD_BYTES } from '../tar/header.ts';
 
 export interface Reader extends Call {
   readonly store: Store;
-  readonly decompressor: Pick<Decompressor, 'decode'>;
+  readonly codec: Pick<Codec, 'decode'>;
 }
 
 /** `bytes` as stored; `systemIdentifier` of a WAL segment. */
@@ -79,8 +79,8 @@ function isAnswer(error: unknown): error is UserError {
   return error instanceof DataError || (error instanceof StoreError && !error.unavailable);
 }
 
-function plain({ body }: FoundObject, { decompressor, signal }: Reader): AsyncIterable<Uint8Array> {
-  return decompressor.decode(decryptIfEncrypted(body, { signal }));
+function plain({ body }: FoundObject, { codec, signal }: Reader): AsyncIterable<Uint8Array> {
+  return codec.decode(decryptIfEncrypted(body, { signal }));
 }
 
 /** The whole length, and the first `headBytes` bytes. */

@@ -1,26 +1,18 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Decompressor } from '../../src/codec/decompressor.ts';
-import { LzopEncoder } from '../../src/codec/encoder.ts';
-import { JOB_BLOCKS } from '../../src/codec/job.ts';
-import { BLOCK_BYTES } from '../../src/codec/lzo1x.ts';
-import { openDecompressor } from '../../src/codec/open.ts';
-import { createDecompressorPool } from '../../src/codec/pool.ts';
+import type { Codec } from '../../src/codec/codec.ts';
+import { openCodec } from '../../src/codec/open.ts';
+import { createCodecPool } from '../../src/codec/pool.ts';
 import { compress, NO_FILE } from '../harness/lzop.ts';
 import { poll } from '../harness/poll.ts';
 import { noise, patchwork, words, zeros } from '../harness/samples.ts';
 import { threadsAlive } from '../harness/threads.ts';
 
-/** A job's worth of plain data. */
-const MEBIBYTE = JOB_BLOCKS * BLOCK_BYTES;
+const MEBIBYTE = 1024 * 1024;
 
-let pool: Decompressor | undefined;
+let pool: Codec | undefined;
 let threadsBefore = 0;
 
-function open(
-  size: number,
-  signal = new AbortController().signal,
-  make = createDecompressorPool,
-): Decompressor {
+function open(size: number, signal = new AbortController().signal, make = createCodecPool): Codec {
   threadsBefore = threadsAlive();
   pool = make({ size, signal });
   return pool;
@@ -32,43 +24,47 @@ afterEach(async () => {
 });
 
 describe.each([
-  ['the calling thread', 1, openDecompressor],
-  ['a pool of 1 thread', 1, createDecompressorPool],
-  ['a pool of 2 threads', 2, openDecompressor],
-  ['a pool of 5 threads', 5, openDecompressor],
+  ['the codec of the calling thread', 1, openCodec],
+  ['a pool of 1 thread', 1, createCodecPool],
+  ['a pool of 2 threads', 2, openCodec],
+  ['a pool of 5 threads', 5, openCodec],
 ])('%s, behind the one interface,', (_, size, make) => {
   const openOne = () => open(size, undefined, make);
 
-  test('gives the plain data of a file of any length', async () => {
-    const { decode } = openOne();
+  test('makes the same file as an encoder, and reads it', async () => {
+    const codec = openOne();
     for (const length of [0, 1, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 9 * MEBIBYTE + 12_345]) {
       const plain = Buffer.concat([words(length >> 1, 1), patchwork(length - (length >> 1), 2)]);
-      const back = await gather(decode(chunks(compress(plain), 65_536)));
+      const packed = await gather(codec.encode(chunks(plain, 100_000), NO_FILE));
+      expect(packed.equals(compress(plain)), `${length} bytes`).toBe(true);
+      const back = await gather(codec.decode(chunks(packed, 65_536)));
       expect(back.equals(plain), `${length} bytes`).toBe(true);
     }
   });
 
   test('serves several streams at once without mixing them', async () => {
-    const { decode } = openOne();
+    const codec = openOne();
     const plains = [1, 2, 3, 4, 5].map((seed) => patchwork(3 * MEBIBYTE + seed, seed));
-    const backs = await Promise.all(plains.map((plain) => gather(decode(chunks(compress(plain), 300_000)))));
+    const backs = await Promise.all(
+      plains.map((plain) => gather(codec.decode(codec.encode(chunks(plain, 300_000), NO_FILE)))),
+    );
     expect(backs.map((back, index) => back.equals(plains[index] ?? back.subarray(1)))).toEqual(
       Array(5).fill(true),
     );
   });
 
   test('reports damage with its byte, and goes on to serve other streams', async () => {
-    const { decode } = openOne();
+    const codec = openOne();
     const plain = words(5 * MEBIBYTE, 1);
     const packed = compress(plain);
     const broken = Buffer.from(packed);
     const at = packed.length - 100;
     broken[at] = (broken[at] ?? 0) ^ 1;
-    await expect(gather(decode(chunks(broken, 65_536)))).rejects.toMatchObject({
+    await expect(gather(codec.decode(chunks(broken, 65_536)))).rejects.toMatchObject({
       name: 'DataError',
       detail: expect.stringMatching(/, at byte \d{6,}$/),
     });
-    expect((await gather(decode(chunks(packed, 65_536)))).equals(plain)).toBe(true);
+    expect((await gather(codec.decode(chunks(packed, 65_536)))).equals(plain)).toBe(true);
   });
 
   test('says that the end is missing', async () => {
@@ -79,48 +75,50 @@ describe.each([
 
   test('passes on an error of its source', async () => {
     async function* failing() {
-      yield compress(noise(3 * MEBIBYTE, 1)).subarray(0, -4);
+      yield noise(3 * MEBIBYTE, 1);
       throw new Error('the disk is gone');
     }
-    await expect(gather(openOne().decode(failing()))).rejects.toThrow('the disk is gone');
+    await expect(gather(openOne().encode(failing(), NO_FILE))).rejects.toThrow('the disk is gone');
   });
 });
 
 test('one core needs no thread beside the calling one', () => {
-  open(1, undefined, openDecompressor);
+  open(1, undefined, openCodec);
   expect(threadsAlive()).toBe(threadsBefore);
 });
 
 describe('a pool', () => {
   test('reads ahead only as far as keeps its threads busy', async () => {
+    const codec = open(2);
     let asked = 0;
-    const pieces = open(2).decode(
-      endless(() => {
+    function* endless() {
+      for (;;) {
         asked += 1;
-      }),
-    );
+        yield noise(MEBIBYTE, asked);
+      }
+    }
+    const pieces = codec.encode(endless(), NO_FILE);
     for (let taken = 0; taken < 10; taken += 1) await pieces.next();
     expect(asked).toBeLessThanOrEqual(10 + 4);
     await pieces.return(undefined);
   });
 
   test('runs its jobs on as many threads as it was asked for', async () => {
-    const { decode } = open(3);
-    await gather(decode(chunks(compress(noise(10 * MEBIBYTE, 1)), MEBIBYTE)));
+    const codec = open(3);
+    await gather(codec.encode([noise(10 * MEBIBYTE, 1)], NO_FILE));
     if (threadsBefore > 0) expect(threadsAlive()).toBe(threadsBefore + 3);
   });
 
   test('transfers its buffers instead of copying them, and uses few of them again and again', async () => {
-    const packed = compress(noise(64 * MEBIBYTE, 1));
-    const { decode } = open(2);
+    const codec = open(2);
     const pieces: Uint8Array[] = [];
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
-    for await (const piece of decode(chunks(packed, MEBIBYTE))) {
+    for await (const piece of codec.encode(limited(64), NO_FILE)) {
       pieces.push(piece);
       most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     }
-    // A buffer that was transferred is empty where it came from. The last few stay here.
+    // A buffer that was transferred is empty where it came from. The header and the last few stay here.
     const transferred = pieces.filter(({ buffer }) => buffer.byteLength === 0);
     expect(transferred.length).toBeGreaterThan(64 - 10);
     // Two for each of the four jobs under way, and one that is being filled.
@@ -128,17 +126,20 @@ describe('a pool', () => {
   });
 
   test('gives its pieces in order although its threads finish them out of order', async () => {
+    const codec = open(2);
     // Zeros take a tenth of the time that words take, so every other job overtakes the one before it.
     const plain = Buffer.concat(
       Array.from({ length: 20 }, (_, index) => (index % 2 ? zeros(MEBIBYTE) : words(MEBIBYTE, index + 1))),
     );
-    const packed = compress(plain);
-    expect((await gather(open(2).decode(chunks(packed, packed.length)))).equals(plain)).toBe(true);
+    const packed = await gather(codec.encode([plain], NO_FILE));
+    expect(packed.equals(compress(plain))).toBe(true);
+    expect((await gather(codec.decode(chunks(packed, packed.length)))).equals(plain)).toBe(true);
   });
 
   test('ends its threads and its streams when the signal aborts', async () => {
     const controller = new AbortController();
-    const pieces = open(2, controller.signal).decode(endless());
+    const codec = open(2, controller.signal);
+    const pieces = codec.encode(forever(), NO_FILE);
     for (let taken = 0; taken < 5; taken += 1) await pieces.next();
     controller.abort(new Error('enough'));
     await expect(drain(pieces)).rejects.toThrow('enough');
@@ -149,24 +150,22 @@ describe('a pool', () => {
   });
 
   test('rejects what is still running, and whatever comes after, when it is closed', async () => {
-    const { decode, close } = open(1);
-    const pieces = decode(endless());
+    const codec = open(1);
+    const pieces = codec.encode(forever(), NO_FILE);
     for (let taken = 0; taken < 3; taken += 1) await pieces.next();
-    await close();
+    await codec.close();
     await expect(drain(pieces)).rejects.toThrow('closed');
-    await expect(gather(decode(chunks(compress(noise(10, 1)), 100)))).rejects.toThrow('closed');
+    await expect(gather(codec.encode([noise(10, 1)], NO_FILE))).rejects.toThrow('closed');
   });
 });
 
-/** An lzop file without an end, a job's worth of blocks at a time; `asked` is called for each. */
-async function* endless(asked: () => void = () => undefined): AsyncGenerator<Uint8Array> {
-  const encoder = new LzopEncoder(NO_FILE);
-  yield encoder.header();
-  for (let seed = 1; ; seed += 1) {
-    asked();
-    for (let block = 0; block < JOB_BLOCKS; block += 1)
-      yield encoder.block(noise(BLOCK_BYTES, JOB_BLOCKS * seed + block));
-  }
+function* limited(count: number): Generator<Uint8Array> {
+  const bytes = noise(MEBIBYTE, 1);
+  for (let done = 0; done < count; done += 1) yield bytes;
+}
+
+function* forever(): Generator<Uint8Array> {
+  for (let seed = 1; ; seed += 1) yield noise(MEBIBYTE, seed);
 }
 
 async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
