@@ -83,7 +83,9 @@ describe.runIf(hasLzop)('an archive that WAL-E began', () => {
     expect(await must('ls /srv/archive/wal_005')).toContain('00000003.history.lzo');
     await must(`PGHOST=/srv/standby-socket PGPORT=5434 ${WALE} backup-push ${SERVERS}/standby`);
     expect(await backups()).toHaveLength(3);
-    expect(await must(`${WALE} wal-verify --read`)).toContain('All backups can be restored to the end of the WAL.');
+    expect(await must(`${WALE} wal-verify --read`)).toContain(
+      'All backups can be restored to the end of the WAL.',
+    );
   });
 
   test("WAL-E's backup restores to the end: through its own WAL, over the switch, through ours", async () => {
@@ -107,7 +109,9 @@ describe.runIf(hasLzop)('an archive that WAL-E began', () => {
     const left = await must('ls /srv/archive/wal_005');
     expect(left).not.toMatch(/00000001000000000000000[A-D]\.lzo/);
     expect(left).toContain('00000002.history.lzo');
-    expect(await must(`${WALE} wal-verify --read`)).toContain('All backups can be restored to the end of the WAL.');
+    expect(await must(`${WALE} wal-verify --read`)).toContain(
+      'All backups can be restored to the end of the WAL.',
+    );
     for (const backup of [first, 'LATEST'])
       expect(await restored(backup, ['SELECT count(*) FROM moved'])).toEqual(['4']);
   });
