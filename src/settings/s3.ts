@@ -94,8 +94,9 @@ function parsePrefix(url: string): { bucket: string; prefix: string } {
 const AMAZON = /\.amazonaws\.com(\.cn)?$/;
 const CLOUDFLARE = /\.r2\.cloudflarestorage\.com$/;
 
-/** `s3.eu-west-1.amazonaws.com`, `s3-eu-west-1.…`, `s3.dualstack.eu-west-1.…`, `….s3.eu-west-1.vpce.…`. */
-const REGION_OF_AMAZON = /(?:^|\.)s3[.-](?:dualstack\.)?([a-z]+(?:-[a-z]+)+-\d+)\.(?:vpce\.)?amazonaws\.com/;
+/** `s3.eu-west-1.amazonaws.com`, `s3-eu-west-1.…`, `s3-fips.dualstack.eu-west-1.…`, `….s3.eu-west-1.vpce.…`. */
+const REGION_OF_AMAZON =
+  /(?:^|\.)s3(?:-fips)?[.-](?:dualstack\.)?([a-z]+(?:-[a-z]+)+-\d+)\.(?:vpce\.)?amazonaws\.com/;
 
 /** With the original the region of an AWS endpoint stood in its address only. */
 function readRegion(environment: Environment, host: string | undefined): string {

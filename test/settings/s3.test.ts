@@ -131,6 +131,8 @@ describe('the region', () => {
     ['s3.eu-central-1.amazonaws.com', 'eu-central-1'],
     ['s3-eu-west-1.amazonaws.com', 'eu-west-1'],
     ['s3.dualstack.us-gov-west-1.amazonaws.com', 'us-gov-west-1'],
+    ['s3-fips.us-gov-west-1.amazonaws.com', 'us-gov-west-1'],
+    ['s3-fips.dualstack.us-east-2.amazonaws.com', 'us-east-2'],
     ['bucket.vpce-0a1b-2c3d.s3.ap-southeast-2.vpce.amazonaws.com', 'ap-southeast-2'],
     ['s3.cn-north-1.amazonaws.com.cn', 'cn-north-1'],
     ['s3.amazonaws.com', 'us-east-1'],
