@@ -1,13 +1,33 @@
 /** What is in a folder of the restore. */
-import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import type { Dirent, Stats } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { ifThere } from './target.ts';
+
+type Entry = Pick<Dirent<Buffer>, 'name'> & Pick<Stats, 'isDirectory' | 'isFile'>;
 
 /**
  * None where there is no such folder, whose path is a byte string. Paths and names are bytes, since where the file system does not say what an entry is (NFS,
  * sshfs, ext4 and XFS without that feature), Node looks at it, by a path that it can make of two texts or of bytes only.
  */
-export async function entriesIn(folder: string): Promise<readonly Dirent<Buffer>[]> {
+export async function entriesIn(folder: string): Promise<readonly Entry[]> {
   const path = Buffer.from(folder, 'latin1');
-  return (await ifThere(() => readdir(path, { encoding: 'buffer', withFileTypes: true }))) ?? [];
+  try {
+    return await readdir(path, { encoding: 'buffer', withFileTypes: true });
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall === 'lstat' && code === 'ENOENT') return lookedAt(path);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+/** Where one of them vanished meanwhile, Node gives none. */
+async function lookedAt(folder: Buffer): Promise<Entry[]> {
+  const found: Entry[] = [];
+  for (const name of (await ifThere(() => readdir(folder, 'buffer'))) ?? []) {
+    const stats = await ifThere(() => lstat(Buffer.concat([folder, Buffer.from('/'), name])));
+    if (stats === undefined) continue;
+    found.push({ name, isDirectory: () => stats.isDirectory(), isFile: () => stats.isFile() });
+  }
+  return found;
 }
