@@ -73,6 +73,16 @@ function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
 
+/**
+ * Those on the way to a key, or to the folder that a prefix ends with; they need not be there. Clients of NFS remember for a
+ * minute which names were not there, until somebody opens the folder that they are in.
+ */
+export async function openFolders(base: string, key: string): Promise<void> {
+  await fs.untilAnswered(`${base}/`);
+  for (let slash = key.indexOf('/'); slash !== -1; slash = key.indexOf('/', slash + 1))
+    await fs.untilAnswered(`${base}/${key.slice(0, slash)}`);
+}
+
 /** Folders that a removal left empty go too, up to but without the root. */
 export async function removeEmptyFolders(base: string, keys: readonly string[]): Promise<void> {
   const folders = new Set(keys.map((key) => key.slice(0, Math.max(0, key.lastIndexOf('/')))));

@@ -10,7 +10,7 @@ import { confirmAbsence } from './file-absence.ts';
 import { readBody } from './file-body.ts';
 import { modifiedOf } from './file-date.ts';
 import { fileError, isErrno } from './file-error.ts';
-import { makeFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
+import { makeFolders, openFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
 import { entriesUnder, type FileEntry, type ListOptions } from './file-list.ts';
 import { putError } from './file-put-error.ts';
 import { removeFiles } from './file-removal.ts';
@@ -37,7 +37,7 @@ export function createFileStore(root: string): Store {
       const path = pathOf(key);
       let stat = await statIfThere(path);
       if (stat === undefined) {
-        await fs.untilAnswered(path.slice(0, path.lastIndexOf('/')));
+        await openFolders(base, key);
         stat = await statIfThere(path);
       }
       if (stat === undefined || !stat.isFile()) return undefined;
@@ -219,8 +219,8 @@ async function found(
 ): Promise<FoundObject | undefined> {
   let handle = await openIfThere(path);
   if (handle === undefined) {
+    await openFolders(base, key);
     await confirmAbsence(base, key);
-    // NFS clients remember for a minute what was not there, until somebody opens its folder: that was done just now.
     handle = await openIfThere(path);
     if (handle === undefined) return undefined;
   }
@@ -275,7 +275,7 @@ async function* pages(
   signal: AbortSignal,
 ): AsyncGenerator<FileEntry[]> {
   let page: FileEntry[] = [];
-  await fs.untilAnswered(`${base}/${prefix.slice(0, prefix.lastIndexOf('/') + 1)}`);
+  await openFolders(base, prefix);
   for (const entry of entriesUnder(base, prefix, options)) {
     page.push(entry);
     if (page.length < PAGE_KEYS) continue;

@@ -235,6 +235,23 @@ describe('file store', () => {
     expect((await mounted.head(walKey('x'), call))?.size).toBe(1);
   });
 
+  it('finds the objects of a tree that was not there a moment ago', async ({ skip }) => {
+    const disk = mountFuse();
+    if (disk === undefined) return skip('no file system can be mounted through /dev/fuse here');
+    const mounted = createFileStore(disk.folder);
+    await mounted.put(listedKey('basebackups_005/base'), [Buffer.from('b')], createOnly);
+    await mounted.put(walKey('x'), [Buffer.from('x')], createOnly);
+    const forgetful = { operation: 'lookup', path: '/wal_005', errno: 'ENOENT', until: 'opendir' };
+    disk.obey(forgetful);
+    expect((await contents(await mounted.get(walKey('x'), call))).toString()).toBe('x');
+    disk.obey(forgetful);
+    expect((await mounted.head(walKey('x'), call))?.size).toBe(1);
+    disk.obey(forgetful);
+    const listed = [];
+    for await (const page of mounted.list('wal_005/', call)) listed.push(...page.map(({ key }) => key));
+    expect(listed).toEqual([walKey('x')]);
+  });
+
   it('names the file and the remedy when it may not write', async () => {
     if (process.getuid?.() === 0) {
       mkdirSync(`${root}/wal_005`);
