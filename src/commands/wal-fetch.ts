@@ -10,7 +10,7 @@ import { followingSegments, walFileKind } from '../postgres/segment.ts';
 import { archiveAddress, archiveUrl } from '../settings/archive-address.ts';
 import { fetchErrorExit } from '../settings/fetch.ts';
 import { isDiskFull } from '../store/file-error.ts';
-import { destinationFolder } from '../wal/destination.ts';
+import { type Destination, destinationAt, destinationFolder } from '../wal/destination.ts';
 import type { Ahead } from '../wal/fetch-ahead.ts';
 import { fetchFailureStatus } from '../wal/fetch-failure.ts';
 import { pathPrefix } from '../wal/log-fields.ts';
@@ -40,7 +40,8 @@ export async function run(args: WalFetchArguments, context: Context): Promise<nu
 }
 
 async function fetch(args: WalFetchArguments, context: Context): Promise<boolean> {
-  const { walSegment: name, walDestination: path } = args;
+  const { walSegment: name } = args;
+  const destination = destinationAt(args.walDestination);
   checkName(name);
   fetchErrorExit(context.settings.environment);
   const log = context.log.named('wal_e.operator.backup');
@@ -50,8 +51,8 @@ async function fetch(args: WalFetchArguments, context: Context): Promise<boolean
   const ahead = walFileKind(name) === 'segment' ? Math.min(args.prefetch, MOST_AHEAD) : 0;
   const size =
     ahead > 0
-      ? await fetchSegment(name, path, ahead, { context, log, fields })
-      : await fetchDirectly(name, path, { context, log, fields });
+      ? await fetchSegment(name, destination, ahead, { context, log, fields })
+      : await fetchDirectly(name, destination, { context, log, fields });
   log.info('complete wal restore', { structured: { ...fields, state: 'complete' } });
   return size !== undefined;
 }
@@ -65,14 +66,15 @@ interface Task {
 /** From the spool, or else from the archive; then the next ones are seen to. */
 async function fetchSegment(
   name: string,
-  path: string,
+  destination: Destination,
   count: number,
   task: Task,
 ): Promise<number | undefined> {
-  const folder = destinationFolder(path);
+  const folder = destinationFolder(destination.path);
   const spool = openSpool(folder, name, task);
-  if (spool === undefined) return fetchDirectly(name, path, task);
-  const size = (await promote(spool, name, path, task)) ?? (await fetchAlone(spool, name, path, task));
+  if (spool === undefined) return fetchDirectly(name, destination, task);
+  const size =
+    (await promote(spool, name, destination, task)) ?? (await fetchAlone(spool, name, destination, task));
   if (size !== undefined) {
     const wanted = followingSegments(name, count, size);
     await lookAhead(spool, { walDirectory: folder, wanted, segmentBytes: size }, task);
@@ -105,14 +107,16 @@ async function lookAhead(spool: Spool, ahead: Omit<Ahead, 'globals'>, { context,
 async function promote(
   spool: Spool,
   name: string,
-  path: string,
+  destination: Destination,
   { log, fields }: Task,
 ): Promise<number | undefined> {
   const { takePrefetched } = await import('../wal/prefetched.ts');
-  const size = await takePrefetched(spool, name, path, log).catch((error: unknown) => noHelp(error, log));
+  const size = await takePrefetched(spool, name, destination, log).catch((error: unknown) =>
+    noHelp(error, log),
+  );
   if (size !== undefined) {
     log.info('promoted prefetched wal segment', {
-      detail: `Moved the prefetched "${name}" to "${path}".`,
+      detail: `Moved the prefetched "${name}" to "${destination.path}".`,
       structured: fields,
     });
   }
@@ -126,10 +130,15 @@ function noHelp(error: unknown, log: Log): undefined {
 }
 
 /** The claim keeps a process that fetches ahead from fetching the same segment. */
-async function fetchAlone(spool: Spool, name: string, path: string, task: Task): Promise<number | undefined> {
+async function fetchAlone(
+  spool: Spool,
+  name: string,
+  destination: Destination,
+  task: Task,
+): Promise<number | undefined> {
   const claimed = attempt(() => spool.claim(name), task.log);
   try {
-    return await fetchDirectly(name, path, task);
+    return await fetchDirectly(name, destination, task);
   } finally {
     if (claimed !== undefined) attempt(() => spool.release(name), task.log);
   }
@@ -144,24 +153,28 @@ function attempt<T>(work: () => T, log: Log): T | undefined {
 }
 
 /** On a full disk what was fetched ahead gives way to what is needed now. */
-async function fetchDirectly(name: string, path: string, task: Task): Promise<number | undefined> {
+async function fetchDirectly(
+  name: string,
+  destination: Destination,
+  task: Task,
+): Promise<number | undefined> {
   try {
-    return await fetchFromArchive(name, path, task);
+    return await fetchFromArchive(name, destination, task);
   } catch (error) {
     if (!(error instanceof UserError && isDiskFull(error.cause))) throw error;
     const { makeRoom } = await import('../wal/room.ts');
-    await makeRoom(new Spool(destinationFolder(path), archiveAddress(task.context.settings)));
-    return fetchFromArchive(name, path, task);
+    await makeRoom(new Spool(destinationFolder(destination.path), archiveAddress(task.context.settings)));
+    return fetchFromArchive(name, destination, task);
   }
 }
 
 async function fetchFromArchive(
   name: string,
-  path: string,
+  destination: Destination,
   { context, log, fields }: Task,
 ): Promise<number | undefined> {
   const [{ fetchTo }, store] = await Promise.all([import('../wal/destination.ts'), context.openStore()]);
-  const size = await fetchTo(path, name, { store, signal: context.signal });
+  const size = await fetchTo(destination, name, { store, signal: context.signal });
   if (size === undefined) {
     log.info('could no longer locate object while performing wal restore', {
       detail: `The absolute URI that could not be located is ${fields.key}.`,
@@ -170,7 +183,7 @@ async function fetchFromArchive(
     });
   } else {
     log.info('completed download and decompression', {
-      detail: `Downloaded and decompressed "${fields.key}" to "${path}"`,
+      detail: `Downloaded and decompressed "${fields.key}" to "${destination.path}"`,
       structured: fields,
     });
   }

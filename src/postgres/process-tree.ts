@@ -14,16 +14,27 @@ export function isServerProgram(pid: number): boolean {
 
 const MOST_ABOVE = 16;
 
-/** The data directory of the server that started us, by whatever shells and scripts: its processes work there. */
-export function callingServerDirectory(): string | undefined {
+/** The process of a server that started us, by whatever shells and scripts. */
+export function callingServer(): number | undefined {
   try {
     let pid = process.ppid;
     for (let above = 0; above < MOST_ABOVE && pid > 1; above += 1) {
-      if (isServerProgram(pid)) return readlinkSync(`/proc/${pid}/cwd`);
+      if (isServerProgram(pid)) return pid;
       pid = parentOf(pid);
     }
   } catch {
     // Processes of other users are not ours to look at: then it is no server of this user's.
   }
   return undefined;
+}
+
+/** The data directory of that server: its processes work there. */
+export function callingServerDirectory(): string | undefined {
+  const pid = callingServer();
+  try {
+    return pid === undefined ? undefined : readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    // It has ended.
+    return undefined;
+  }
 }

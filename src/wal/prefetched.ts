@@ -5,27 +5,27 @@ import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { checkOwnSystem } from '../postgres/own-system.ts';
 import { checkSegment, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
-import { dataDirectoryOf, place } from './destination.ts';
+import { type Destination, dataDirectoryOf, place } from './destination.ts';
 
 /** How long a segment that another process is fetching may stand still before this one fetches it itself. */
 const STALL_MS = 500;
 const LOOK_MS = 10;
 
 /**
- * Moves the prefetched segment to `path`, waiting for it while it is being written and grows. Returns its size in
+ * Moves the prefetched segment to its destination, waiting for it while it is being written and grows. Returns its size in
  * bytes; undefined: there is none that can be used.
  */
 export async function takePrefetched(
   spool: Spool,
   name: string,
-  path: string,
+  destination: Destination,
   log: Log,
 ): Promise<number | undefined> {
   await waitWhileItGrows(spool, name);
   if (!spool.has(name)) return undefined;
   try {
-    const size = check(spool.pathOf(name), name, dataDirectoryOf(path));
-    place(spool.pathOf(name), path);
+    const size = check(spool.pathOf(name), name, dataDirectoryOf(destination.path));
+    place(spool.pathOf(name), destination);
     return size;
   } catch (error) {
     spool.discard(name);
