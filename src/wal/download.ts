@@ -8,6 +8,7 @@ import { checkOwnSystem } from '../postgres/own-system.ts';
 import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, walFileKind } from '../postgres/segment.ts';
 import { checkText, checkWalContent, MAX_TEXT_BYTES } from '../postgres/wal-content.ts';
 import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
+import { errnoText } from '../store/file-error.ts';
 import { type FoundObject, type Store, urlOf } from '../store/store.ts';
 import { SyncedFile } from './synced-file.ts';
 
@@ -135,7 +136,7 @@ async function letGo(body: AsyncIterable<Uint8Array>): Promise<void> {
 function writeError(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !('syscall' in error)) return error;
   return new UserError('could not write the fetched file', {
-    detail: `Writing "${path}" failed: ${error.message}`,
+    detail: `Writing "${path}" failed: ${errnoText(error)}`,
     cause: error,
   });
 }

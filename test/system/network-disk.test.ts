@@ -101,6 +101,16 @@ describe('wal-push', () => {
 });
 
 describe('wal-fetch', () => {
+  it('names the quota of the disk that it writes to', async () => {
+    expect((await push()).status).toBe(0);
+    disk.obey({ operation: 'write', errno: 'EDQUOT', path: '.wal-fetch' });
+    const words = ['wal-fetch', '-p', '0', NAME, join(disk.folder, 'RECOVERYXLOG')];
+    const { stderr } = await runProgram(words, { environment: environment(), cwd: scratch });
+    expect(errorsIn(stderr)).toEqual([
+      expect.objectContaining({ detail: expect.stringMatching(/EDQUOT: disk quota exceeded, write$/) }),
+    ]);
+  });
+
   it.each(['open', 'getattr', 'read', 'lookup'])(
     'stops a recovery with a word when the file system dies in %s',
     async (operation) => {
