@@ -4,57 +4,35 @@
  * checksum of such a record around it.
  */
 import { crc32c } from './crc32c.ts';
+import { read64, WalPages } from './wal-pages.ts';
 
-const PAGE_HEADER = 24;
-const SEGMENT_HEADER = 40;
 /** Header, head of the data, time and name. */
 const RECORD_BYTES = 24 + 2 + 8 + 64;
 const NAME_AT = 34;
 const NAME_BYTES = 64;
 const XLOG_RESTORE_POINT = 0x70;
 const DATA_SHORT = 255;
-const MAX_PAGE_BYTES = 65536;
 
 /** One segment, whose chunks are pushed in order. Memory: a page and a chunk. */
 export class RestorePointSearch {
   readonly #name: Buffer;
-  readonly #start: bigint;
-  #pageBytes = 0;
-  #little = true;
-  #page = 0;
-  #pending: Uint8Array = new Uint8Array(0);
+  readonly #pages: WalPages;
   #head: Buffer | undefined;
   /** Of the content, which is the WAL without page headers: what may still be the beginning of a record. */
   #tail = Buffer.alloc(0);
   /** Bytes of content before `#tail`. */
   #before = 0;
   #lsn: bigint | undefined;
-  #ended = false;
 
   /** `start`: byte position of the segment. */
   constructor(name: string, start: bigint) {
     this.#name = Buffer.from(`${name}\0`);
-    this.#start = start;
+    this.#pages = new WalPages(start);
   }
 
   push(chunk: Uint8Array): void {
-    if (this.#ended) return;
-    const bytes = Buffer.concat([this.#pending, chunk]);
-    if (this.#pageBytes === 0 && !this.#readFirst(bytes)) {
-      this.#pending = bytes;
-      return;
-    }
-    const content: Uint8Array[] = [this.#tail];
-    let at = 0;
-    for (; at + this.#pageBytes <= bytes.length && !this.#ended; at += this.#pageBytes) {
-      const page = bytes.subarray(at, at + this.#pageBytes);
-      // Pages after the end are zeros, or are left from a segment that this file was before.
-      this.#ended = read64(page, 8, this.#little) !== this.#start + BigInt(this.#page * this.#pageBytes);
-      if (!this.#ended) content.push(page.subarray(this.#page === 0 ? SEGMENT_HEADER : PAGE_HEADER));
-      this.#page += 1;
-    }
-    this.#pending = bytes.subarray(at);
-    this.#search(Buffer.concat(content));
+    const content = this.#pages.push(chunk);
+    if (content.length > 0) this.#search(Buffer.concat([this.#tail, ...content]));
   }
 
   /** The content's first bytes: less than a record, and all that one from the segment before can have here. */
@@ -64,26 +42,15 @@ export class RestorePointSearch {
 
   /** Byte position of the last such record that begins here. `next`: head of the segment after it, if it is there. */
   finish(next: Uint8Array): bigint | undefined {
-    if (!this.#ended) this.#search(Buffer.concat([this.#tail, next]));
+    if (!this.#pages.ended) this.#search(Buffer.concat([this.#tail, next]));
     return this.#lsn;
-  }
-
-  #readFirst(bytes: Buffer): boolean {
-    if (bytes.length < SEGMENT_HEADER) return false;
-    this.#little = read64(bytes, 8, true) === this.#start;
-    this.#pageBytes = this.#little ? bytes.readUInt32LE(36) : bytes.readUInt32BE(36);
-    const isSize =
-      this.#pageBytes >= 1024 && this.#pageBytes <= MAX_PAGE_BYTES && this.#pageBytes % 1024 === 0;
-    if (isSize) return true;
-    this.#ended = true;
-    return false;
   }
 
   #search(content: Buffer): void {
     this.#head ??= Buffer.from(content.subarray(0, RECORD_BYTES - 1));
     for (let at = content.indexOf(this.#name); at !== -1; at = content.indexOf(this.#name, at + 1)) {
       const record = content.subarray(Math.max(0, at - NAME_AT), at - NAME_AT + RECORD_BYTES);
-      const lsn = this.#lsnOf(this.#before + at - NAME_AT);
+      const lsn = this.#pages.lsnOf(this.#before + at - NAME_AT);
       if (at >= NAME_AT && record.length === RECORD_BYTES && this.#isPoint(record, lsn)) this.#lsn = lsn;
     }
     const kept = content.subarray(Math.max(0, content.length - RECORD_BYTES + 1));
@@ -92,7 +59,7 @@ export class RestorePointSearch {
   }
 
   #isPoint(record: Buffer, lsn: bigint): boolean {
-    const little = this.#little;
+    const little = this.#pages.littleEndian;
     const length = little ? record.readUInt32LE(0) : record.readUInt32BE(0);
     const sum = little ? record.readUInt32LE(20) : record.readUInt32BE(20);
     return (
@@ -107,17 +74,4 @@ export class RestorePointSearch {
       crc32c(Buffer.concat([record.subarray(24), record.subarray(0, 20)])) === sum
     );
   }
-
-  /** Content offset -> byte position in the WAL. */
-  #lsnOf(offset: number): bigint {
-    const first = this.#pageBytes - SEGMENT_HEADER;
-    if (offset < first) return this.#start + BigInt(SEGMENT_HEADER + offset);
-    const each = this.#pageBytes - PAGE_HEADER;
-    const page = 1 + Math.floor((offset - first) / each);
-    return this.#start + BigInt(page * this.#pageBytes + PAGE_HEADER + ((offset - first) % each));
-  }
-}
-
-function read64(bytes: Uint8Array, at: number, little: boolean): bigint {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(at, little);
 }
