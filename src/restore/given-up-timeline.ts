@@ -4,11 +4,14 @@
  * the server had before that time.
  */
 import { walKey } from '../archive/layout.ts';
+import { openPlain, orUnreadable } from '../archive/plain-object.ts';
 import type { BackupPosition } from '../archive/restorability.ts';
 import { type Ancestor, historyName } from '../archive/timeline.ts';
 import { indexOfLsn } from '../archive/wal-inventory.ts';
+import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { formatLsn } from '../postgres/segment.ts';
+import { TransactionEnds } from '../postgres/transaction-ends.ts';
 import type { Call, Store } from '../store/store.ts';
 import { segmentAt, type Wal } from './archived-wal.ts';
 
@@ -41,8 +44,8 @@ export async function warnIfGivenUp(
 }
 
 /**
- * Whether the last of these timelines went on behind the position at which it was left, and may have been there at that
- * time: the segment before was stored by then. What is in one segment has no times that a listing tells.
+ * Whether the last of these timelines has done anything behind the position at which it was left, by that time. Where
+ * the segment before was stored by then, the segment of the switch tells by its transactions.
  */
 async function wasPast(
   store: Store,
@@ -56,10 +59,39 @@ async function wasPast(
   const index = indexOfLsn(left.end, coverage.segmentBytes);
   if (!coverage.has(left.timeline, index)) return false;
   const before = ancestors.findLast(({ timeline }) => coverage.has(timeline, index - 1));
-  if (before === undefined) return true;
-  const name = segmentAt({ timeline: before.timeline, index: index - 1 }, coverage);
-  const stored = await storedAt(store, name, call);
-  return stored === undefined || time > stored;
+  if (before !== undefined) {
+    const name = segmentAt({ timeline: before.timeline, index: index - 1 }, coverage);
+    const stored = await storedAt(store, name, call);
+    if (stored !== undefined && time <= stored) return false;
+  }
+  const name = segmentAt({ timeline: left.timeline, index }, coverage);
+  const ends = new TransactionEnds(BigInt(index) * BigInt(coverage.segmentBytes));
+  const lost = await orUnreadable(
+    () => hasLost(openPlain(store, walKey(name), call), ends, left.end, time),
+    call,
+  );
+  if (typeof lost === 'boolean') return lost;
+  // What the segment does not tell may have been.
+  return lost instanceof UserError || lost === 'unknown' || coverage.has(left.timeline, index + 1);
+}
+
+/**
+ * Whether a transaction that was committed behind `end`, by that time, is in the segment. Recovery compares each with
+ * its target, so one before `end` that ended later than it ends the recovery: nothing of what comes is missed then.
+ * `none`: no transaction ends there behind `end`; `unknown`: the segment makes no sense.
+ */
+async function hasLost(
+  segment: ReturnType<typeof openPlain>,
+  ends: TransactionEnds,
+  end: bigint,
+  time: Date,
+): Promise<boolean | 'none' | 'unknown'> {
+  for await (const chunk of (await segment) ?? [])
+    for (const { lsn, time: ended, committed } of ends.push(chunk)) {
+      if (ended > time) return false;
+      if (lsn >= end && committed) return true;
+    }
+  return ends.lost ? 'unknown' : 'none';
 }
 
 async function storedAt(store: Store, name: string, call: Call): Promise<Date | undefined> {

@@ -31,6 +31,7 @@ import { canMount, mountSmall } from '../harness/mount.ts';
 import { poll } from '../harness/poll.ts';
 import { seededBytes } from '../harness/random.ts';
 import { createScratch } from '../harness/scratch.ts';
+import { transactionSegment } from '../harness/segment.ts';
 import { file, folder, tarOf } from '../harness/tar.ts';
 
 const MARKER = 'wal-e-restore-incomplete.json';
@@ -1036,6 +1037,81 @@ describe('the WAL', () => {
       await branched('000000010000000000000005', '000000010000000000000006');
       expect(await warnings(minute(1))).toEqual([]);
       expect(await warnings(minute(31))).toEqual([]);
+    });
+
+    /** Behind 0/5000000; the branch is at 0/5000100. */
+    it.each([
+      [
+        'nothing behind the branch by then',
+        [
+          [0x80, 2],
+          [0x200, 4],
+        ],
+        0,
+      ],
+      [
+        'a transaction before the branch that ended later',
+        [
+          [0x80, 4],
+          [0x200, 2],
+        ],
+        0,
+      ],
+      [
+        'a rollback behind the branch by then',
+        [
+          [0x80, 2],
+          [0x200, 2, 'rollback'],
+          [0x300, 4],
+        ],
+        0,
+      ],
+      [
+        'a commit at the branch by then',
+        [
+          [0x80, 2],
+          [0x100, 3],
+        ],
+        1,
+      ],
+      [
+        'a commit behind the branch by then',
+        [
+          [0x80, 2],
+          [0x200, 2, 'rollback'],
+          [0x300, 3],
+        ],
+        1,
+      ],
+    ] as const)('one segment tells both sides: %s', async (_, records, count) => {
+      await branched('000000010000000000000005', '000000010000000000000006');
+      const segment = transactionSegment(
+        '000000010000000000000005',
+        records.map(([at, time, end]) => ({ at, time: minute(time), committed: end === undefined })),
+      );
+      const key = walKey('000000010000000000000005');
+      await store.put(key, [compress(segment)], {
+        ...call,
+        createOnly: false,
+        contentType: 'application/octet-stream',
+      });
+      expect(await warnings(minute(3))).toHaveLength(count);
+    });
+
+    it.each([
+      [[], 0],
+      [['000000010000000000000006'], 1],
+    ])('nothing behind the branch in its segment: the next one may hold it (%j)', async (next, count) => {
+      await branched('000000010000000000000005', ...next);
+      const segment = transactionSegment('000000010000000000000005', [
+        { at: 0x80, time: minute(2), committed: true },
+      ]);
+      await store.put(walKey('000000010000000000000005'), [compress(segment)], {
+        ...call,
+        createOnly: false,
+        contentType: 'application/octet-stream',
+      });
+      expect(await warnings(minute(3))).toHaveLength(count);
     });
 
     it('nothing is lost where it did not go on', async () => {

@@ -37,3 +37,38 @@ export function segmentBytes(name: string, size: number, seed: number, options: 
   segment.set(segmentHead(name, size, options));
   return segment;
 }
+
+export interface TransactionRecord {
+  /** In the segment's first page, a multiple of 8. */
+  readonly at: number;
+  readonly time: Date;
+  readonly committed: boolean;
+}
+
+const XLOG_FPI = 0xb0;
+const XLOG_XACT_COMMIT = 0x00;
+const XLOG_XACT_ABORT = 0x20;
+
+/** A segment of 16 MB whose first page holds records of commits and rollbacks, others between them, and no more (xlogrecord.h). */
+export function transactionSegment(name: string, records: readonly TransactionRecord[]): Buffer {
+  const size = 16 * 1024 * 1024;
+  const segment = Buffer.alloc(size);
+  segment.set(segmentHead(name, size));
+  const { start } = segmentPosition(name, size);
+  let end = 40;
+  let previous = 0;
+  const add = (length: number, info: number, resource: number) => {
+    segment.writeUInt32LE(length, end);
+    segment.writeBigUInt64LE(previous === 0 ? start - 24n : start + BigInt(previous), end + 8);
+    segment.set([info, resource], end + 16);
+    previous = end;
+    end += Math.ceil(length / 8) * 8;
+  };
+  for (const { at, time, committed } of records) {
+    add(at - end, XLOG_FPI, 0);
+    segment.set([255, 8], at + 24);
+    segment.writeBigInt64LE(BigInt(time.getTime() - Date.UTC(2000, 0)) * 1000n, at + 26);
+    add(34, committed ? XLOG_XACT_COMMIT : XLOG_XACT_ABORT, 1);
+  }
+  return segment;
+}
