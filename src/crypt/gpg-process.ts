@@ -56,7 +56,12 @@ export async function* runGpg(
     signal.throwIfAborted();
     const complete = await (problem === undefined ? feed : soon(feed));
     watched.throwIfFailed();
-    if (child.signalCode !== null) throw killed(child.signalCode);
+    if (child.signalCode !== null) {
+      // What is sent to a whole group, by Ctrl-C or a server that shuts down, may be heard here a moment later.
+      await soon(aborted(either));
+      signal.throwIfAborted();
+      throw killed(child.signalCode);
+    }
     if (problem === undefined && complete === true) return;
     const text = (await soon(message)) || (problem ?? 'gpg did not read its whole input');
     throw failed({ message: text, status: ((await soon(status)) ?? '').replaceAll('[GNUPG:] ', '') });
@@ -118,6 +123,10 @@ function killed(signal: NodeJS.Signals): UserError {
   });
 }
 
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
 async function terminate(child: ChildProcessWithoutNullStreams, exit: Promise<unknown>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGTERM');
@@ -141,7 +150,7 @@ async function collect(stream: Readable): Promise<string> {
 /** A source that is stuck in a read cannot be waited for; one that is not gives its files back in this time. */
 async function soon<T>(work: Promise<T>): Promise<T | undefined> {
   const over = new AbortController();
-  const limit = delay(SOON_MS, undefined, { signal: over.signal, ref: false }).catch(() => undefined);
+  const limit = delay(SOON_MS, undefined, { signal: over.signal }).catch(() => undefined);
   const result = await Promise.race([work, limit]);
   over.abort();
   return result;

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { checkKey, decryptIfEncrypted, encrypt, isOpenPgp } from '../../src/crypt/gpg.ts';
 import { DataError, SettingError, UserError } from '../../src/errors.ts';
 import { createKeyring, GOLDEN_GPG, GOLDEN_KEY, hasGpg, type Keyring } from '../harness/gpg.ts';
+import { poll } from '../harness/poll.ts';
 
 const never = new AbortController().signal;
 const golden = readFileSync(join(GOLDEN_GPG, 'archive/wal_005/00000001000000000000000A.lzo'));
@@ -205,6 +206,20 @@ describe.runIf(hasGpg())('gpg', () => {
     rmSync(directory, { recursive: true });
   });
 
+  test('a gpg that a signal to the whole group reached first is no error of its own', async () => {
+    const directory = fakeGpg('echo $$ > "$0.pid"; exec >&-; kill -TERM $$');
+    const controller = new AbortController();
+    const work = errorOf(all(encrypt(chunks(pattern(5_000_000)), { keyId: 'x', signal: controller.signal })));
+    const pid = await poll(
+      'gpg',
+      () => Number(existsSync(pidFile(directory)) && readFileSync(pidFile(directory), 'utf8')) || undefined,
+    );
+    while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(new UserError('interrupted by SIGTERM'));
+    expect((await work).message).toBe('interrupted by SIGTERM');
+    rmSync(directory, { recursive: true });
+  });
+
   test('a gpg that exits with 0 without reading everything is an error', async () => {
     const directory = fakeGpg('head -c 1000; exit 0');
     const error = await errorOf(all(encrypt(chunks(pattern(5_000_000)), { keyId: 'x', signal: never })));
@@ -344,6 +359,16 @@ test('OpenPGP messages are told from lzop files and other bytes by their first p
     expect(isOpenPgp(other)).toBe(false);
   }
 });
+
+const pidFile = (directory: string) => join(directory, 'gpg.pid');
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 function fakeGpg(script: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'wale-fake-gpg-'));

@@ -103,6 +103,18 @@ describe.runIf(hasGpg())('gpg', () => {
     },
   );
 
+  test('that is killed while it works is said to have been, and nothing is fetched', async () => {
+    encryptedArchive();
+    const bin = join(folder, 'bin');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'gpg'), '#!/bin/sh\nhead -c 1000 >/dev/null\nkill -9 $$\n', { mode: 0o755 });
+    const args = ['wal-fetch', '-p', '0', STORED, 'fetched'];
+    const result = await run(args, secret.home, { PATH: `${bin}:${process.env.PATH}` });
+    expect(errorOf(result)?.message).toBe('gpg was killed');
+    expect(result.status).toBe(2);
+    expect(existsSync(join(folder, 'fetched'))).toBe(false);
+  });
+
   test('that is not installed, or has no such key, is said by the verbs that write, which store nothing', async () => {
     add(FIRST);
     const push = ['wal-push', `pg_wal/${FIRST}`];
