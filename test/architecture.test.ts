@@ -7,26 +7,36 @@ import { describe, expect, it } from 'vitest';
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url));
 
-const BASEMENT = ['early-sync', 'errors', 'folder-lock', 'log.ts', 'parallel', 'program', 'progress'];
+const BASEMENT = [
+  'early-sync',
+  'errno',
+  'errors',
+  'folder-lock',
+  'log.ts',
+  'parallel',
+  'program',
+  'progress',
+];
 const TOOLS = ['codec', 'crypt', 'postgres', 'store', 'tar', 'text'];
 const WORK = ['backup', 'check', 'deletion', 'listing', 'restore', 'verification', 'wal'];
 
 /** Room -> what it may import, besides itself. `type:` and `lazy:` allow only such imports. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'settings', 'log', ...BASEMENT, 'type:commands', 'type:store', 'lazy:store/open'],
-  cli: ['settings', 'errors', 'type:commands', 'lazy:commands', 'lazy:wal'],
+  cli: ['settings', 'errno', 'errors', 'type:commands', 'lazy:commands', 'lazy:wal'],
   commands: [...WORK, 'archive', 'settings', ...TOOLS, ...BASEMENT],
   ...Object.fromEntries(WORK.map((room) => [room, ['archive', 'settings', ...TOOLS, ...BASEMENT]])),
   // What an object of the archive holds is lzop, perhaps inside gpg.
   archive: ['postgres', 'codec/decoder', 'crypt/gpg', 'type:store', ...BASEMENT],
-  log: ['settings', 'log.ts', 'errors'],
-  settings: ['type:postgres', 'errors'],
+  log: ['settings', 'log.ts', 'errno', 'errors'],
+  settings: ['type:postgres', 'errno', 'errors'],
   ...Object.fromEntries(TOOLS.map((room) => [room, ['type:settings', ...BASEMENT]])),
   // Keys are made by the archive's layout alone; what a store is asked for is settled by its settings.
   store: ['archive/layout', 'settings', ...BASEMENT],
   'log.ts': ['errors'],
   progress: ['type:log.ts', 'errors'],
   'early-sync': [],
+  errno: [],
   errors: [],
   'folder-lock': [],
   parallel: ['errors'],

@@ -23,6 +23,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../errno.ts';
 import { walFileKind } from '../postgres/segment.ts';
 import { OWN_FOLDER } from '../program.ts';
 
@@ -96,7 +97,7 @@ export class Spool {
       return join(this.#running(name), String(process.pid));
     } catch (error) {
       rmSync(apart, { recursive: true, force: true });
-      if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return undefined;
+      if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return undefined;
       throw error;
     }
   }
@@ -167,7 +168,7 @@ export class Spool {
       linkSync(own, this.#child);
       return true;
     } catch (error) {
-      if (hasCode(error, 'EEXIST')) return false;
+      if (isErrno(error, 'EEXIST')) return false;
       throw error;
     } finally {
       rmSync(own, { force: true });
@@ -243,7 +244,7 @@ function makeFolder(path: string): boolean {
     mkdirSync(path, { mode: 0o700 });
     return true;
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
+    if (isErrno(error, 'EEXIST')) return false;
     throw error;
   }
 }
@@ -255,7 +256,7 @@ export function isAlive(pid: string): boolean {
     process.kill(Number(pid), 0);
     return true;
   } catch (error) {
-    return hasCode(error, 'EPERM');
+    return isErrno(error, 'EPERM');
   }
 }
 
@@ -282,9 +283,5 @@ function sizeOf(path: string): number {
 }
 
 function isMissing(error: unknown): boolean {
-  return hasCode(error, 'ENOENT', 'ENOTDIR');
-}
-
-function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+  return isErrno(error, 'ENOENT', 'ENOTDIR');
 }

@@ -4,6 +4,7 @@
  * cuts off again. An I/O error is none of these and is thrown.
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
 import { firstBlock } from '../postgres/relation-file.ts';
 import { paddingAfter, tarHeader } from '../tar/header.ts';
@@ -142,7 +143,7 @@ function openPresent(path: string): { descriptor: number; stat: Stats } | undefi
   try {
     descriptor = openSync(Buffer.from(path, 'latin1'), 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw readError(path, error);
   }
   const stat = fstatSync(descriptor);

@@ -1,5 +1,6 @@
 /** Standard output: a command's result. Each print waits until the reader has taken it, so memory stays bounded. */
 import { write, writeSync } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
 
 const STANDARD_OUTPUT = 1;
@@ -36,7 +37,8 @@ function writeNow(bytes: Buffer): number {
   try {
     return writeSync(STANDARD_OUTPUT, bytes);
   } catch (error) {
-    if (isBusy(error)) return 0;
+    // A non-blocking pipe that is full.
+    if (isErrno(error, 'EAGAIN')) return 0;
     throw outputError(error);
   }
 }
@@ -45,19 +47,14 @@ function writeSome(bytes: Buffer): Promise<number> {
   return new Promise((resolve, reject) => {
     write(STANDARD_OUTPUT, bytes, (error, written) => {
       if (error === null) resolve(written);
-      else if (isBusy(error)) resolve(0);
+      else if (isErrno(error, 'EAGAIN')) resolve(0);
       else reject(outputError(error));
     });
   });
 }
 
-/** A non-blocking pipe that is full. */
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EAGAIN';
-}
-
 function outputError(error: unknown): UserError {
-  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') {
+  if (isErrno(error, 'EPIPE')) {
     return new OutputClosedError('standard output was closed');
   }
   const detail = error instanceof Error ? error.message : String(error);

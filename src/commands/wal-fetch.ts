@@ -4,12 +4,12 @@
  */
 import { walKey } from '../archive/layout.ts';
 import { Spool } from '../archive/prefetch.ts';
+import { isDiskFull } from '../errno.ts';
 import { UsageError, UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { followingSegments, walFileKind } from '../postgres/segment.ts';
 import { archiveAddress, archiveUrl } from '../settings/archive-address.ts';
 import { fetchErrorExit } from '../settings/fetch.ts';
-import { isDiskFull } from '../store/file-error.ts';
 import { type Destination, destinationAt, destinationFolder } from '../wal/destination.ts';
 import type { Ahead } from '../wal/fetch-ahead.ts';
 import { fetchFailureStatus } from '../wal/fetch-failure.ts';

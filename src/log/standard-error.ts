@@ -1,5 +1,6 @@
 /** Standard error, written at once and without loading a stream: PostgreSQL starts the program for every segment. */
 import { writeSync } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { formatJson, formatText, type Sink } from '../log.ts';
 
 const STANDARD_ERROR = 2;
@@ -21,7 +22,7 @@ export function writeStandardError(text: string): void {
       rest = rest.subarray(writeSync(STANDARD_ERROR, rest));
     } catch (error) {
       // The pipe was made non-blocking by whoever shares it, and is full.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return;
+      if (!isErrno(error, 'EAGAIN')) return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
       waited += PAUSE_MS;
     }

@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../errno.ts';
 import { walFileKind } from './segment.ts';
 
 const FOLDER = 'archive_status';
@@ -42,7 +43,7 @@ export function markDone(walDirectory: string, name: string): boolean {
     renameSync(`${status}${READY}`, `${status}${DONE}`);
     return true;
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (isErrno(error, 'ENOENT')) return false;
     throw error;
   }
 }
@@ -58,11 +59,7 @@ function entries(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (isErrno(error, 'ENOENT')) return [];
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

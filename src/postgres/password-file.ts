@@ -3,6 +3,7 @@
  * colon or backslash that is part of a field, `#` at the start of a comment. The first line that fits counts.
  */
 import { readFile, stat } from 'node:fs/promises';
+import { isErrno } from '../errno.ts';
 
 export interface Login {
   /** All names that the server goes by: a Unix socket in its usual place is `localhost` too. */
@@ -31,8 +32,7 @@ export async function readPassword(path: string, login: Login): Promise<Password
     const password = findPassword(await readFile(path, 'utf8'), login);
     return password === undefined ? {} : { password };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' || code === 'ENOTDIR' ? {} : { ignored: message };
+    return isErrno(error, 'ENOENT', 'ENOTDIR') ? {} : { ignored: (error as Error).message };
   }
 }
 

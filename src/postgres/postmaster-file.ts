@@ -1,6 +1,7 @@
 /** `postmaster.pid`: a running (or crashed) server's own note in its data directory, one fact a line (PostgreSQL: pidfile.h). */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isErrno } from '../errno.ts';
 
 export interface PostmasterFile {
   readonly pid: number | undefined;
@@ -15,7 +16,7 @@ export async function readPostmasterFile(dataDirectory: string): Promise<Postmas
   try {
     text = await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
   const [pid, , , port, socketDirectory] = text.split('\n');

@@ -1,6 +1,7 @@
 /** What the server whose data directory this is does with a restore_command (PostgreSQL: StartupXLOG, readRecoverySignalFile). */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../errno.ts';
 
 /**
  * `archive recovery`: it ends where the archive ends. `standby`: it asks again and again; this wins when both are asked
@@ -30,8 +31,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
 }

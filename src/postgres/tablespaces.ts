@@ -1,6 +1,7 @@
 /** The tablespaces of a cluster: symbolic links in pg_tblspc, named by the tablespace's oid. */
 import { promises as fs } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
 
 export interface ClusterTablespace {
@@ -51,8 +52,7 @@ async function linkTarget(path: string): Promise<string | undefined> {
   try {
     return await fs.readlink(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'EINVAL') return undefined;
+    if (isErrno(error, 'ENOENT', 'EINVAL')) return undefined;
     throw error;
   }
 }

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { parentPort, workerData } from 'node:worker_threads';
 import { LzopDecoder } from '../codec/decoder.ts';
+import { errnoText } from '../errno.ts';
 import { DataError, UserError } from '../errors.ts';
-import { errnoText } from '../store/file-error.ts';
 import { Extractor } from '../tar/extract.ts';
 import { MemberError } from '../tar/member-error.ts';
 import { machineOwners } from '../tar/owner.ts';

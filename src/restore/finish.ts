@@ -9,12 +9,12 @@ import type { Log } from '../log.ts';
 import { CONTROL_FILE, STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { shown, toBytes } from '../tar/member-error.ts';
+import { ifThere } from './if-there.ts';
 import type { MarkedLink } from './marker.ts';
 import { WAL_FOLDERS } from './members.ts';
 import { giveTo, type Owner, removeUnfinished, replaceFile } from './owned-file.ts';
 import { formatTablespaceMap, parseTablespaceMap } from './tablespace-map.ts';
 import type { PlacedTablespace } from './tablespaces.ts';
-import { ifThere } from './target.ts';
 
 export interface Unfinished {
   readonly directory: string;

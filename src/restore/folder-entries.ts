@@ -1,7 +1,7 @@
 /** What is in a folder of the restore. */
 import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
-import { ifThere } from './target.ts';
+import { ifThere } from './if-there.ts';
 
 type Entry = Pick<Dirent<Buffer>, 'name'> & Pick<Stats, 'isDirectory' | 'isFile'>;
 

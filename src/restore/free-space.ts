@@ -3,7 +3,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../errors.ts';
 import { formatBytes } from '../progress.ts';
-import { ifThere } from './target.ts';
+import { ifThere } from './if-there.ts';
 
 /** A place and what is still to be written there. It need not exist yet. */
 export interface Demand {

@@ -8,6 +8,7 @@ import { copyFile, link, open, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { JsonFields } from '../archive/json-fields.ts';
+import { isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
 import { syncFolder } from '../tar/folders.ts';
 import { MARKER_FILE } from './members.ts';
@@ -58,7 +59,7 @@ const NOTE =
 const MAX_BYTES = 256 * 1024 * 1024;
 const ANY = /^.{1,8192}$/su;
 /** What file systems without hard links answer. */
-const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'EMLINK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+const NO_LINKS = ['EPERM', 'EMLINK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'];
 
 export async function writeMarker(directory: string, marker: Marker): Promise<void> {
   await written(directory, marker, rename);
@@ -70,7 +71,7 @@ export async function createMarker(directory: string, marker: Marker): Promise<b
     await written(directory, marker, linkNew);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (isErrno(error, 'EEXIST')) return false;
     throw error;
   }
 }
@@ -104,8 +105,7 @@ async function linkNew(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined || !NO_LINKS.has(code)) throw error;
+    if (!isErrno(error, ...NO_LINKS)) throw error;
     await copyFile(from, to, constants.COPYFILE_EXCL);
   }
   await rm(from);
@@ -197,7 +197,7 @@ export async function isRestoring({ process: { host, pid } }: Marker): Promise<b
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    return isErrno(error, 'EPERM');
   }
   // The number may belong to another process by now: where /proc tells what it runs, that is believed.
   const words = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => 'backup-fetch');

@@ -3,8 +3,8 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recoversBySignalFile, replayFunctions } from '../postgres/version.ts';
 import { shellWord } from '../text/shell.ts';
+import { ifThere } from './if-there.ts';
 import { archivingSettings, obsoleteSettings, readAutoConf, settingLines } from './recovery-configuration.ts';
-import { ifThere } from './target.ts';
 
 export interface NextSteps {
   readonly directory: string;

@@ -4,9 +4,9 @@ import type { Log } from '../log.ts';
 import type { Call } from '../store/store.ts';
 import { shown, toBytes } from '../tar/member-error.ts';
 import { entriesIn } from './folder-entries.ts';
+import { ifThere } from './if-there.ts';
 import type { Marker } from './marker.ts';
 import type { Plan } from './plan.ts';
-import { ifThere } from './target.ts';
 
 /** Folders in which the server finds files by their names. */
 const SERVERS_OWN = /^(base|global|tablespaces|pg_[^/]+)$/;

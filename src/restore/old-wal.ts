@@ -3,8 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../log.ts';
 import { walFileKind } from '../postgres/segment.ts';
+import { ifThere } from './if-there.ts';
 import { WAL_FOLDERS } from './members.ts';
-import { ifThere } from './target.ts';
 
 /** The restore removes nothing that is not in the backup, and PostgreSQL replays what it finds there after the archive's. */
 export async function warnOfOldWal(directory: string, log: Log): Promise<void> {

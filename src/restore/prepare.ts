@@ -5,11 +5,13 @@
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { CONTROL_FILE, STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { makeFolders } from '../store/file-folders.ts';
 import { syncFolder } from '../tar/folders.ts';
+import { ifThere } from './if-there.ts';
 import { createMarker, describeProcess, type Marker, readMarker, writeMarker } from './marker.ts';
 import { MARKER_FILE, MARKER_LEFTOVER } from './members.ts';
 import { warnOfOldWal } from './old-wal.ts';
@@ -17,7 +19,6 @@ import { giveTo, type Owner, ownerOf } from './owned-file.ts';
 import { checkUnchanged, type Plan } from './plan.ts';
 import { busy, type RestoreLocks } from './restore-locks.ts';
 import { checkLocations } from './tablespaces.ts';
-import { ifThere } from './target.ts';
 
 /** Of one backup alone: the server would start from wherever another one's say. */
 const PARTICULAR_FILES = [CONTROL_FILE, STAGED_CONTROL_FILE, 'backup_label', 'tablespace_map'];
@@ -133,7 +134,7 @@ async function makeOwnFolder(path: string, owner: Owner | undefined): Promise<vo
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    if (isErrno(error, 'EEXIST')) return;
     throw error;
   }
   await giveTo(path, owner);

@@ -7,9 +7,9 @@ import { lstat, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { formatLsn } from '../postgres/segment.ts';
+import { ifThere } from './if-there.ts';
 import { type Owner, replaceFile } from './owned-file.ts';
 import type { RecoveryTarget } from './recovery-target.ts';
-import { ifThere } from './target.ts';
 
 export interface RecoveryWishes {
   readonly restoreCommand: string;

@@ -3,7 +3,7 @@ import { lstat } from 'node:fs/promises';
 import type { Call } from '../store/store.ts';
 import { toBytes } from '../tar/member-error.ts';
 import { entriesIn } from './folder-entries.ts';
-import { ifThere } from './target.ts';
+import { ifThere } from './if-there.ts';
 
 export interface FoundFiles {
   /** Regular files. */

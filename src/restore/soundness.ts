@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
 import { STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { type ControlData, parseControlData } from '../postgres/control-data.ts';
+import { ifThere } from './if-there.ts';
 import type { Plan } from './plan.ts';
-import { ifThere } from './target.ts';
 
 const CONTROL_FILE_BYTES = 8192;
 const VERSION_FILE_BYTES = 64;

@@ -1,6 +1,7 @@
 /** What the operating system refuses, in words that say what to do. */
+
+import { errnoText, isDiskFull, isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
-import { errnoText, isErrno } from '../store/file-error.ts';
 
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'code' in error;
@@ -13,7 +14,7 @@ export function systemError(message: string, error: unknown): unknown {
 }
 
 export function hintFor(error: unknown): string | undefined {
-  if (isErrno(error, 'ENOSPC', 'EDQUOT'))
+  if (isDiskFull(error))
     return 'Make room and run the command again: it goes on with the parts that are not there yet.';
   if (isErrno(error, 'EACCES', 'EPERM'))
     return 'Run the restore as the user who runs the server, or as root.';

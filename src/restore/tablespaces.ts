@@ -7,7 +7,8 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import type { BackupSpec } from '../archive/sentinel.ts';
 import { UserError } from '../errors.ts';
-import { ifThere, type Target } from './target.ts';
+import { ifThere } from './if-there.ts';
+import type { Target } from './target.ts';
 
 export interface PlacedTablespace {
   readonly oid: string;

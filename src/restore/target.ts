@@ -2,6 +2,7 @@
 import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
+import { ifThere } from './if-there.ts';
 import { type Marker, readMarker } from './marker.ts';
 import { MARKER_FILE, MARKER_LEFTOVER, WAL_FOLDERS } from './members.ts';
 
@@ -88,16 +89,6 @@ async function withRealParents(path: string): Promise<string> {
   const folder = dirname(path);
   const real = await ifThere(() => realpath(folder));
   return join(real ?? (folder === path ? folder : await withRealParents(folder)), basename(path));
-}
-
-export async function ifThere<T>(action: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await action();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
-  }
 }
 
 /** undefined when the folder is absent or holds anything but links named by oids. */

@@ -3,6 +3,7 @@
  * and tabs, a NUL stands for a line feed, an empty file removes the variable (https://cr.yp.to/daemontools/envdir.html).
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { SettingError } from '../errors.ts';
 
 /** Variable -> value; undefined removes it. Throws SettingError when the folder or one of its files cannot be read. */
@@ -25,7 +26,7 @@ function readEnvFile(path: string): Uint8Array {
     return readFileSync(path);
   } catch (error) {
     // Of a folder Node tells only that it is one, not which.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EISDIR')) throw error;
+    if (!isErrno(error, 'EISDIR')) throw error;
     throw new SettingError('could not read the envdir', {
       detail: `"${path}" is a folder.`,
       hint: 'Each file of an envdir is a variable. A folder may be there if its name begins with a dot.',

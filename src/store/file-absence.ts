@@ -3,9 +3,11 @@
  * empty archive, which PostgreSQL would take for the end of the WAL: it leaves no folder behind, or an empty one, or a
  * link that leads nowhere. That goes for the whole archive and for a tree of it (wal_005) that has a disk of its own.
  */
+
 import { BACKUP_PREFIX, WAL_PREFIX } from '../archive/layout.ts';
+import { isErrno } from '../errno.ts';
 import { StoreError } from '../errors.ts';
-import { fileError, isErrno } from './file-error.ts';
+import { fileError } from './file-error.ts';
 import * as fs from './file-system.ts';
 
 /** Throws StoreError when nothing at all is in the tree that the key belongs to, or no archive under the storage prefix. */

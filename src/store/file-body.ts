@@ -1,6 +1,7 @@
 /** The content of an object in the file store. */
+import { isErrno } from '../errno.ts';
 import { StoreError } from '../errors.ts';
-import { fileError, isErrno } from './file-error.ts';
+import { fileError } from './file-error.ts';
 import type { OpenFile } from './file-system.ts';
 import type { GetOptions } from './store.ts';
 

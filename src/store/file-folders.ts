@@ -1,6 +1,6 @@
 /** The folders of the file store: made on demand, durable, and gone when they are empty. */
 import { constants } from 'node:fs';
-import { isErrno } from './file-error.ts';
+import { isErrno } from '../errno.ts';
 import * as fs from './file-system.ts';
 
 /** File systems write what is new to the disk after 5 to 30 s, also when nobody asks for it. */

@@ -3,9 +3,10 @@
  * times; synchronous calls, since a million of them through the thread pool take ten times as long.
  */
 import { type Dir, type Dirent, opendirSync, type Stats, statSync } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { StoreError } from '../errors.ts';
 import { modifiedOf } from './file-date.ts';
-import { fileError, isErrno } from './file-error.ts';
+import { fileError } from './file-error.ts';
 import { SmallestNames } from './smallest-names.ts';
 
 /** An archive is three folders deep; links can make a circle. */

@@ -1,6 +1,7 @@
 /** Why an object was not stored, where the file system cannot do what the file store lives on. */
+import { isErrno } from '../errno.ts';
 import { StoreError } from '../errors.ts';
-import { fileError, isErrno } from './file-error.ts';
+import { fileError } from './file-error.ts';
 
 export function putError(path: string, error: unknown): unknown {
   if (isErrno(error, 'EPERM', 'ENOTSUP', 'EMLINK', 'ENOSYS') && error.syscall === 'link') {

@@ -5,7 +5,8 @@
  */
 import { unlinkSync } from 'node:fs';
 import type { Key } from '../archive/layout.ts';
-import { fileError, isErrno } from './file-error.ts';
+import { isErrno } from '../errno.ts';
+import { fileError } from './file-error.ts';
 import { removeEmptyFolders, syncFolder } from './file-folders.ts';
 import * as fs from './file-system.ts';
 import type { RemoveFailure } from './store.ts';

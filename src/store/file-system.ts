@@ -23,7 +23,7 @@ import {
   writev as writeDescriptor,
 } from 'node:fs';
 import { EarlySync } from '../early-sync.ts';
-import { isErrno } from './file-error.ts';
+import { isErrno } from '../errno.ts';
 
 const SYNC_BYTES = 1024 * 1024;
 

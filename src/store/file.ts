@@ -5,11 +5,12 @@
  */
 import { constants, type Stats } from 'node:fs';
 import { listedKey } from '../archive/layout.ts';
+import { isErrno } from '../errno.ts';
 import { StoreError, UserError } from '../errors.ts';
 import { confirmAbsence } from './file-absence.ts';
 import { readBody } from './file-body.ts';
 import { modifiedOf } from './file-date.ts';
-import { fileError, isErrno } from './file-error.ts';
+import { fileError } from './file-error.ts';
 import { makeFolders, openFolders, removeEmptyFolders, syncFolders } from './file-folders.ts';
 import { entriesUnder, type FileEntry, type ListOptions } from './file-list.ts';
 import { putError } from './file-put-error.ts';

@@ -17,6 +17,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { Folders, type Ids } from './folders.ts';
 import type { Member } from './member.ts';
 import { MemberError, shown, toBytes } from './member-error.ts';
@@ -147,7 +148,7 @@ export class Extractor implements MemberSink {
     try {
       return openSync(path, NEW_FILE, 0o600);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (!isErrno(error, 'EEXIST')) throw error;
     }
     const there = lstatSync(path);
     if (there.isDirectory()) throw refused(member, 'a directory with its name is there');

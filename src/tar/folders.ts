@@ -3,6 +3,7 @@
  * no path goes through a symbolic link, whoever put it there.
  */
 import { chmodSync, closeSync, fsyncSync, lchownSync, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { MemberError, shown } from './member-error.ts';
 
 export interface Ids {
@@ -27,7 +28,7 @@ export class Folders {
       mkdirSync(real, 0o700);
       if (owner !== undefined) lchownSync(real, owner.uid, owner.gid);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (!isErrno(error, 'EEXIST')) throw error;
       if (!lstatSync(real).isDirectory()) throw inTheWay(path, relative);
     }
     return this.#trust(path);

@@ -3,12 +3,12 @@ import { rmSync } from 'node:fs';
 import { walKey } from '../archive/layout.ts';
 import { LzopDecoder } from '../codec/decoder.ts';
 import { decryptIfEncrypted } from '../crypt/gpg.ts';
+import { errnoText } from '../errno.ts';
 import { DataError, StoreError, UserError } from '../errors.ts';
 import { checkOwnSystem } from '../postgres/own-system.ts';
 import { MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, walFileKind } from '../postgres/segment.ts';
 import { checkText, checkWalContent, MAX_TEXT_BYTES } from '../postgres/wal-content.ts';
 import { checkSegment, readWalPage, SEGMENT_HEAD_BYTES } from '../postgres/wal-page.ts';
-import { errnoText } from '../store/file-error.ts';
 import { type FoundObject, type Store, urlOf } from '../store/store.ts';
 import { SyncedFile } from './synced-file.ts';
 

@@ -1,6 +1,7 @@
 import { getSystemErrorName } from 'node:util';
 import { expect, it } from 'vitest';
-import { errnoText, fileError, isDiskFull, isErrno } from '../../src/store/file-error.ts';
+import { errnoText, isDiskFull, isErrno } from '../../src/errno.ts';
+import { fileError } from '../../src/store/file-error.ts';
 
 /** As Node makes it of an answer of the system. */
 function answered(errno: number, call: string): NodeJS.ErrnoException {
