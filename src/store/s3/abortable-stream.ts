@@ -1,4 +1,5 @@
 /** A stream that ends when a signal aborts, also while its source is thinking; counts what went through. */
+import { abortable } from './abortable.ts';
 
 export interface AbortableStream {
   readonly bytes: AsyncGenerator<Uint8Array>;
@@ -12,7 +13,7 @@ export function abortableStream(source: AsyncIterable<Uint8Array>, signal: Abort
     let ended = false;
     try {
       for (;;) {
-        const next = await nextOrAbort(iterator, signal);
+        const next = await abortable(iterator.next(), signal);
         if (next.done === true) break;
         length += next.value.byteLength;
         yield next.value;
@@ -24,16 +25,4 @@ export function abortableStream(source: AsyncIterable<Uint8Array>, signal: Abort
     }
   }
   return { bytes: bytes(), length: () => length };
-}
-
-function nextOrAbort<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    iterator
-      .next()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,6 +1,8 @@
 /** The keys that requests are signed with: given ones, the instance profile's, or those of the SDK's chain. */
+
 import { SettingError, StoreError } from '../../errors.ts';
 import type { S3CredentialSource, S3Keys } from '../../settings/s3.ts';
+import { abortable } from './abortable.ts';
 
 export interface Credentials {
   get(signal: AbortSignal): Promise<S3Keys>;
@@ -118,13 +120,4 @@ export function keyProviders(route: KeyRoute): (source: Source) => Promise<KeyPr
     if (source === 'chain') return (await import('./credential-chain.ts')).chainProvider(route);
     return (await import('./instance-profile.ts')).instanceProfileProvider();
   };
-}
-
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
