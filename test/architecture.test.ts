@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url));
 
 const BASEMENT = [
+  'byte-string',
   'early-sync',
   'errno',
   'errors',
@@ -35,6 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   store: ['archive/layout', 'settings', ...BASEMENT],
   'log.ts': ['errors'],
   progress: ['type:log.ts', 'errors'],
+  'byte-string': [],
   'early-sync': [],
   errno: [],
   errors: [],

@@ -7,7 +7,9 @@
  * the highest LSNs are kept: if any of them all is damaged, one of these is. Only the number of pages beyond the stop is
  * no longer exact when there are more of them than are kept.
  */
+
 import type { DamagedPage } from '../archive/sentinel.ts';
+import { textOf } from '../byte-string.ts';
 import type { FoundPages, UnsoundPage } from './part-protocol.ts';
 
 export const MAX_LISTED_PAGES = 1000;
@@ -69,5 +71,5 @@ export class UnsoundPages {
 }
 
 export function damagedPages(pages: readonly UnsoundPage[]): readonly DamagedPage[] {
-  return pages.map(({ file, block }) => ({ file: Buffer.from(file, 'latin1').toString('utf8'), block }));
+  return pages.map(({ file, block }) => ({ file: textOf(file), block }));
 }

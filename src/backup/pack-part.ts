@@ -4,6 +4,7 @@
  * cuts off again. An I/O error is none of these and is thrown.
  */
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { bytesOf, textOf } from '../byte-string.ts';
 import { isErrno } from '../errno.ts';
 import { UserError } from '../errors.ts';
 import { firstBlock } from '../postgres/relation-file.ts';
@@ -141,7 +142,7 @@ class Packing {
 function openPresent(path: string): { descriptor: number; stat: Stats } | undefined {
   let descriptor: number;
   try {
-    descriptor = openSync(Buffer.from(path, 'latin1'), 'r');
+    descriptor = openSync(bytesOf(path), 'r');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw readError(path, error);
@@ -156,7 +157,7 @@ function readError(path: string, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) return error;
   return new UserError('could not read a file of the cluster', {
-    detail: `"${Buffer.from(path, 'latin1').toString('utf8')}": ${message}`,
+    detail: `"${textOf(path)}": ${message}`,
     hint: code === 'EACCES' ? 'Run as the user who owns the data directory.' : undefined,
     cause: error,
   });

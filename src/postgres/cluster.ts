@@ -3,9 +3,10 @@
  * is in them, the root first. What vanishes meanwhile is left out; any other trouble is an error. Memory is bounded by
  * the longest list of sub-folders, not by the number of files.
  *
- * Names are byte strings: each character is one byte (latin1), since a file's name need not be UTF-8.
+ * Names are byte strings (byte-string.ts).
  */
 import { promises as fs, type PathLike, type Stats } from 'node:fs';
+import { byteString, bytesOf, textOf } from '../byte-string.ts';
 import { UserError } from '../errors.ts';
 import { isEmptied, isLeftOut } from './cluster-contents.ts';
 import { folderNames } from './folder-names.ts';
@@ -46,11 +47,11 @@ export interface ClusterWalk {
 /** Batches of entries, in an order that the file system decides. */
 export async function* walkCluster(walk: ClusterWalk): AsyncGenerator<readonly ClusterEntry[]> {
   const root = byteString(walk.dataDirectory);
-  const stat = await fs.stat(bytes(root));
+  const stat = await fs.stat(bytesOf(root));
   const mounted = await Promise.all(walk.tablespaces.map(({ location }) => present(identity(location))));
   const spaces = new Set(mounted.flatMap((found) => found ?? []));
   yield [entry('', root, stat)];
-  yield* contents({ name: '', path: root, chain: [await identity(bytes(root))] }, { ...walk, spaces });
+  yield* contents({ name: '', path: root, chain: [await identity(bytesOf(root))] }, { ...walk, spaces });
 }
 
 interface Walk extends ClusterWalk {
@@ -115,13 +116,13 @@ interface Found {
 async function look(folder: Folder, base: string, walk: Walk): Promise<Found | undefined> {
   const name = joined(folder.name, base);
   const path = `${folder.path}/${base}`;
-  const link = await present(fs.lstat(bytes(path)));
+  const link = await present(fs.lstat(bytesOf(path)));
   if (link === undefined) return undefined;
-  const stat = link.isSymbolicLink() ? await present(fs.stat(bytes(path))) : link;
+  const stat = link.isSymbolicLink() ? await present(fs.stat(bytesOf(path))) : link;
   if (stat === undefined) return void walk.odd({ kind: 'dangling link', name: textOf(name) });
   if (stat.isFile()) return { entry: entry(name, path, stat) };
   if (!stat.isDirectory()) return void walk.odd({ kind: 'special file', name: textOf(name) });
-  const self = await present(identity(bytes(path)));
+  const self = await present(identity(bytesOf(path)));
   if (self === undefined) return undefined;
   // A tablespace inside of the data directory comes by its link; readers refuse an archive that holds a file twice.
   if (!link.isSymbolicLink() && walk.spaces.has(self)) return undefined;
@@ -146,7 +147,7 @@ function followed(folder: Folder, name: string, self: string, walk: ClusterWalk)
 
 /** Ends early when the folder vanishes while it is read. */
 async function* batches(path: string): AsyncGenerator<string[]> {
-  const names = folderNames(bytes(path));
+  const names = folderNames(bytesOf(path));
   try {
     for (;;) {
       const batch = await present(names.next(), path);
@@ -187,17 +188,4 @@ async function identity(path: PathLike): Promise<string> {
 
 function joined(folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`;
-}
-
-function byteString(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
-
-function bytes(text: string): Buffer {
-  return Buffer.from(text, 'latin1');
-}
-
-/** For messages. */
-function textOf(name: string): string {
-  return bytes(name).toString('utf8');
 }

@@ -1,4 +1,4 @@
-/** The names in a folder that somebody may be changing, as byte strings (latin1), in whatever order, each once. */
+/** The names in a folder that somebody may be changing, as byte strings, in whatever order, each once. */
 import type { Dir } from 'node:fs';
 import { opendir, readdir } from 'node:fs/promises';
 

@@ -4,11 +4,12 @@
  */
 import { lchown, lstat, mkdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
+import { byteString, bytesOf } from '../byte-string.ts';
 import { DataError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { CONTROL_FILE, STAGED_CONTROL_FILE } from '../postgres/cluster-contents.ts';
 import { syncFolder } from '../tar/folders.ts';
-import { shown, toBytes } from '../tar/member-error.ts';
+import { shown } from '../tar/member-error.ts';
 import { ifThere } from './if-there.ts';
 import type { MarkedLink } from './marker.ts';
 import { WAL_FOLDERS } from './members.ts';
@@ -73,7 +74,7 @@ async function makeArchivedLink({ path, target }: MarkedLink, restore: Unfinishe
 async function makeLink(path: string, target: string, { directory, owner }: Unfinished): Promise<void> {
   await makeFolders(directory, posix.dirname(path), owner);
   const absolute = pathBytes(directory, path);
-  const destination = Buffer.from(target, 'latin1');
+  const destination = bytesOf(target);
   const there = await ifThere(() => lstat(absolute));
   if (there?.isSymbolicLink() && (await readlink(absolute, 'buffer')).equals(destination)) return;
   if (there?.isDirectory())
@@ -110,9 +111,9 @@ async function makeFolders(root: string, relative: string, owner: Owner | undefi
   }
 }
 
-/** `relative` is a byte string: one character is one byte. */
+/** `relative` is a byte string. */
 function pathBytes(root: string, relative: string): Buffer {
-  return Buffer.concat([Buffer.from(`${root}/`), Buffer.from(relative, 'latin1')]);
+  return Buffer.concat([Buffer.from(`${root}/`), bytesOf(relative)]);
 }
 
 async function makeTablespaceLink(
@@ -120,7 +121,7 @@ async function makeTablespaceLink(
   restore: Unfinished,
 ): Promise<void> {
   const { directory, owner } = restore;
-  if (!linked) await makeLink(`pg_tblspc/${oid}`, toBytes(location), restore);
+  if (!linked) await makeLink(`pg_tblspc/${oid}`, byteString(location), restore);
   if (owner === undefined) return;
   // The archive has no member for these folders, and whose they must be was not known when they were made.
   if (inside) await giveTo(dirname(location), owner);

@@ -1,6 +1,8 @@
 /** What is in a folder of the restore. */
 import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
+import { bytesOf } from '../byte-string.ts';
+import { isErrno } from '../errno.ts';
 import { ifThere } from './if-there.ts';
 
 type Entry = Pick<Dirent<Buffer>, 'name'> & Pick<Stats, 'isDirectory' | 'isFile'>;
@@ -10,13 +12,12 @@ type Entry = Pick<Dirent<Buffer>, 'name'> & Pick<Stats, 'isDirectory' | 'isFile'
  * sshfs, ext4 and XFS without that feature), Node looks at it, by a path that it can make of two texts or of bytes only.
  */
 export async function entriesIn(folder: string): Promise<readonly Entry[]> {
-  const path = Buffer.from(folder, 'latin1');
+  const path = bytesOf(folder);
   try {
     return await readdir(path, { encoding: 'buffer', withFileTypes: true });
   } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (syscall === 'lstat' && code === 'ENOENT') return lookedAt(path);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    if (isErrno(error, 'ENOENT') && error.syscall === 'lstat') return lookedAt(path);
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
     throw error;
   }
 }

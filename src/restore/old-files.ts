@@ -1,8 +1,9 @@
 /** Files of another time among the restored ones (--force): the restore removes nothing, and PostgreSQL knows no difference. */
 import { lstat } from 'node:fs/promises';
+import { byteString, bytesOf } from '../byte-string.ts';
 import type { Log } from '../log.ts';
 import type { Call } from '../store/store.ts';
-import { shown, toBytes } from '../tar/member-error.ts';
+import { shown } from '../tar/member-error.ts';
 import { entriesIn } from './folder-entries.ts';
 import { ifThere } from './if-there.ts';
 import type { Marker } from './marker.ts';
@@ -32,9 +33,9 @@ export async function warnOfOldFiles(
 ): Promise<void> {
   if (overMs === undefined) return;
   const found: Found = { overMs, files: 0, old: 0, names: [] };
-  await look(toBytes(target.directory), '', found, signal);
+  await look(byteString(target.directory), '', found, signal);
   for (const { oid, location, inside } of tablespaces)
-    if (!inside) await look(toBytes(location), `pg_tblspc/${oid}`, found, signal);
+    if (!inside) await look(byteString(location), `pg_tblspc/${oid}`, found, signal);
   const restored = [...parts.values()].reduce((sum, { files }) => sum + files, 0);
   // The marker is no member. Clocks of file systems may differ; numbers do not.
   if (found.old === 0 || found.files - 1 <= restored) return;
@@ -62,7 +63,7 @@ async function judge(path: string, name: string, found: Found): Promise<void> {
   found.files += 1;
   const [folder = '', ...rest] = name.split('/');
   if (rest.length === 0 || !SERVERS_OWN.test(folder)) return;
-  const there = await ifThere(() => lstat(Buffer.from(path, 'latin1')));
+  const there = await ifThere(() => lstat(bytesOf(path)));
   if (there === undefined || there.ctimeMs >= found.overMs) return;
   found.old += 1;
   if (found.names.length < NAMED) found.names.push(shown(name));

@@ -1,7 +1,7 @@
 /** What lies in the directories of a restore that is under way. */
 import { lstat } from 'node:fs/promises';
+import { byteString, bytesOf } from '../byte-string.ts';
 import type { Call } from '../store/store.ts';
-import { toBytes } from '../tar/member-error.ts';
 import { entriesIn } from './folder-entries.ts';
 import { ifThere } from './if-there.ts';
 
@@ -19,7 +19,7 @@ export async function countFiles(
 ): Promise<FoundFiles> {
   const found = { files: 0, bytes: 0 };
   // Byte strings: names need not be UTF-8.
-  const folders = [toBytes(directory)];
+  const folders = [byteString(directory)];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const entry of await entriesIn(folder)) {
       signal.throwIfAborted();
@@ -28,7 +28,7 @@ export async function countFiles(
       if (!entry.isFile()) continue;
       found.files += 1;
       if (!sized) continue;
-      const file = Buffer.from(path, 'latin1');
+      const file = bytesOf(path);
       found.bytes += (await ifThere(() => lstat(file)))?.size ?? 0;
     }
   }

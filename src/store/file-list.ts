@@ -3,6 +3,7 @@
  * times; synchronous calls, since a million of them through the thread pool take ten times as long.
  */
 import { type Dir, type Dirent, opendirSync, type Stats, statSync } from 'node:fs';
+import { byteString, textOf } from '../byte-string.ts';
 import { isErrno } from '../errno.ts';
 import { StoreError } from '../errors.ts';
 import { modifiedOf } from './file-date.ts';
@@ -80,7 +81,7 @@ function gather(
     names.restart(after);
     for (const name of found) if (name.endsWith('/') || options.wanted(name)) names.add(name);
   };
-  const start = latin1(options.start);
+  const start = byteString(options.start);
   try {
     add(namesAsStored(folder, start, manyEntries));
   } catch (error) {
@@ -90,7 +91,7 @@ function gather(
 }
 
 interface NamedEntry {
-  /** One character a byte ('latin1'), so the order of the strings is that of the bytes. */
+  /** A byte string, so that the order of names is that of their bytes. */
   readonly name: string;
   readonly entry: Dirent;
 }
@@ -125,7 +126,7 @@ function* entriesOneByOne(folder: string): Generator<NamedEntry> {
   const directory = opendirSync(folder, { bufferSize: 1 });
   try {
     for (let entry = nextEntry(directory); entry !== null; entry = nextEntry(directory))
-      if (entry !== undefined) yield { name: latin1(entry.name), entry };
+      if (entry !== undefined) yield { name: byteString(entry.name), entry };
   } finally {
     directory.closeSync();
   }
@@ -152,13 +153,9 @@ function isFolder(parent: string, stored: string, entry: Dirent): boolean {
   return name !== undefined && statIfThere(`${parent}/${name}`)?.isDirectory() === true;
 }
 
-function latin1(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
-
 function decodeName(name: string): string | undefined {
   if (!/[\u0080-\u00ff]/.test(name)) return name;
-  const text = Buffer.from(name, 'latin1').toString('utf8');
+  const text = textOf(name);
   return text.includes('\ufffd') ? undefined : text;
 }
 

@@ -11,7 +11,7 @@ const STRING_ROOM = 8;
 const SEGMENT = /^[0-9A-F]{8}000[0-9A-F]{13}\.lzo$/;
 const SUFFIX = '.lzo';
 
-/** Names are one character a byte ('latin1'), so that their order is that of their bytes. */
+/** Names are byte strings, so that their order is that of their bytes. */
 export class SmallestNames {
   readonly #room: number;
   readonly #segments = new Map<string, Numbers>();

@@ -17,10 +17,11 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { byteString, bytesOf } from '../byte-string.ts';
 import { isErrno } from '../errno.ts';
 import { Folders, type Ids } from './folders.ts';
 import type { Member } from './member.ts';
-import { MemberError, shown, toBytes } from './member-error.ts';
+import { MemberError, shown } from './member-error.ts';
 import type { OwnerOf } from './owner.ts';
 import { SyncQueue } from './sync-queue.ts';
 import type { MemberSink } from './untar.ts';
@@ -78,8 +79,8 @@ export class Extractor implements MemberSink {
 
   constructor(options: ExtractOptions) {
     this.#options = options;
-    this.#root = toBytes(options.root);
-    this.#mounts = new Map([...options.mounts].map(([path, directory]) => [path, toBytes(directory)]));
+    this.#root = byteString(options.root);
+    this.#mounts = new Map([...options.mounts].map(([path, directory]) => [path, byteString(directory)]));
   }
 
   get bytes(): number {
@@ -144,7 +145,7 @@ export class Extractor implements MemberSink {
   }
 
   #open(bytes: string, member: Member): number {
-    const path = Buffer.from(bytes, 'latin1');
+    const path = bytesOf(bytes);
     try {
       return openSync(path, NEW_FILE, 0o600);
     } catch (error) {

@@ -3,6 +3,7 @@
  * no path goes through a symbolic link, whoever put it there.
  */
 import { chmodSync, closeSync, fsyncSync, lchownSync, lstatSync, mkdirSync, openSync } from 'node:fs';
+import { bytesOf } from '../byte-string.ts';
 import { isErrno } from '../errno.ts';
 import { MemberError, shown } from './member-error.ts';
 
@@ -22,7 +23,7 @@ export class Folders {
     if (relative === '') return this.#trust(base);
     const path = `${base}/${relative}`;
     if (this.#known.has(path)) return path;
-    const real = Buffer.from(path, 'latin1');
+    const real = bytesOf(path);
     this.ensure(base, relative.slice(0, Math.max(0, relative.lastIndexOf('/'))), owner);
     try {
       mkdirSync(real, 0o700);
@@ -36,14 +37,14 @@ export class Folders {
 
   /** PostgreSQL starts only on 0700 or 0750. */
   restrict(path: string, mode: number, owner: Ids | undefined): void {
-    const real = Buffer.from(path, 'latin1');
+    const real = bytesOf(path);
     if (owner !== undefined) lchownSync(real, owner.uid, owner.gid);
     chmodSync(real, mode === 0o750 ? 0o750 : 0o700);
   }
 
   /** Makes the entries of every folder seen durable. */
   sync(): void {
-    for (const path of this.#known) syncFolder(Buffer.from(path, 'latin1'));
+    for (const path of this.#known) syncFolder(bytesOf(path));
     this.#known = new Set();
   }
 

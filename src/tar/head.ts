@@ -15,7 +15,7 @@ export interface Head {
   readonly bytes: Uint8Array;
   /** The member's type: `0` a file, `5` a directory, `2` a symbolic link, ... */
   readonly flag: string;
-  /** Key -> value, both byte strings (one character is one byte). */
+  /** Key -> value, both byte strings. */
   readonly pax: ReadonlyMap<string, string>;
 }
 

@@ -6,10 +6,11 @@
  *
  * Source: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block".
  */
+import { byteString, textOf } from '../byte-string.ts';
 
 export interface TarMember {
   readonly kind: 'directory' | 'file';
-  /** Relative, no slash at the end; empty for the root. Byte string: one character is one byte. */
+  /** Relative, no slash at the end; empty for the root. Byte string. */
   readonly name: string;
   readonly mode: number;
   readonly uid: number;
@@ -94,9 +95,8 @@ function paxRecords(member: TarMember, path: string | undefined): string {
   return records + paxRecord('mtime', pythonFloat(member.mtimeMs / 1000));
 }
 
-function isUtf8(byteString: string): boolean {
-  const bytes = Buffer.from(byteString, 'latin1');
-  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
+function isUtf8(name: string): boolean {
+  return byteString(textOf(name)) === name;
 }
 
 function pythonFloat(seconds: number): string {
