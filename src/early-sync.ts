@@ -4,7 +4,7 @@
  */
 import { fdatasync, fsync } from 'node:fs';
 
-/** A file to which nothing is written for so long although there is more of it is being held up by its sync. */
+/** When a sync takes this long, and nothing was written meanwhile though there was more to write, it holds up the writes. */
 const LONG_MS = 20;
 
 /** What the early syncs of a process have seen of its disk. */

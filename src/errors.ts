@@ -73,7 +73,7 @@ export class StoreError extends UserError {
   }
 }
 
-/** Whether what failed, failed since the store is full. */
+/** Whether something failed because the store is full. */
 export function isStoreFull(error: unknown): error is StoreError {
   return error instanceof StoreError && error.full;
 }

@@ -23,7 +23,7 @@ import type { Store } from './store/store.ts';
 
 const UNEXPECTED_STATUS = 2;
 const CLOSE_MS = 1000;
-/** What the first signal has ended already may say so. */
+/** So that what the first signal has ended is gone before it is asked whether anything hangs. */
 const AT_ONCE_MS = 200;
 
 /** One run of the program: what is opened for it is closed by it. */

@@ -92,7 +92,7 @@ export function isOwnBesideTrees(key: string): boolean {
 }
 
 /**
- * The folder in which the archive lies of which `folder` (with its slash) is a tree, of this layout or of one before;
+ * Of a folder (with its slash) that is a tree of this layout or of one before: the folder in which that archive lies,
  * '' for the storage prefix. undefined when it is no tree.
  */
 export function archiveAround(folder: string): string | undefined {

@@ -1,6 +1,6 @@
 /**
  * One limit for the reading of all worker threads together. The shared cell holds the moment from which on the next
- * byte may be read; who reads moves it on by what the bytes cost and sleeps until then. Time that nobody read in is
+ * byte may be read; whoever reads moves it on by what the bytes cost and sleeps until then. Time that nobody read in is
  * not made up for later, so that a pause never ends in a burst.
  */
 

@@ -49,7 +49,7 @@ export class LzopEncoder {
 
 /**
  * Lzop files made within the codec's own memory, one block behind the other, so that nothing is copied: two slabs take
- * turns. There is one pair for each thread, and who has it must give it back.
+ * turns. There is one pair for each thread; whoever takes it must give it back.
  */
 export class EncoderSlabs {
   static #taken = false;

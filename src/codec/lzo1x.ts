@@ -17,7 +17,7 @@ export interface Lzo1x {
   readonly sharedMemory: WebAssembly.Memory;
   /** Address of 32 KiB that the codec never touches. */
   readonly spare: number;
-  /** Address of one block of plain data; `HEADER_ROOM` (assembly/memory.ts) bytes in front of it and of `packed` are free to use. */
+  /** Address of one block of plain data. In front of it and of `packed` there is free room (HEADER_ROOM in assembly/memory.ts). */
   readonly plain: number;
   /** Address of the same block compressed. */
   readonly packed: number;

@@ -35,7 +35,7 @@ export async function run(args: BackupListArguments, context: Context): Promise<
   if (args.json && args.pretty) throw new UsageError('give --json or --pretty, not both');
   const form = formOf(args);
   if (query !== undefined && query !== 'LATEST' && parseBackupName(query) === undefined) {
-    // The original prints its header first, and so does whoever reads it expect it.
+    // The original prints its header first, and whoever reads it expects that.
     await context.print(args.json ? '' : form.header);
     throw new UserError('invalid backup query submitted', {
       detail: `The submitted query operator was "${query}."`,

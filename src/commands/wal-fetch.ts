@@ -123,7 +123,7 @@ async function promote(
   return size;
 }
 
-/** Trouble with the spool keeps no segment from being fetched, and none that was fetched from being one. */
+/** Trouble with the spool must not keep a segment from being fetched, nor make one that was fetched count as missing. */
 function noHelp(error: unknown, log: Log): undefined {
   log.warning('prefetch does not work', { detail: String(error) });
   return undefined;

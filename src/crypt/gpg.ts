@@ -28,8 +28,8 @@ const ARMOR = new TextEncoder().encode('-----BEGIN PGP MESSAGE');
 const BATCH = ['--batch', '--no-tty'];
 
 /**
- * The source, encrypted. The output ends without an error only after gpg said that all of it was encrypted; leaving the loop early kills gpg.
- * Errors: UserError with gpg's own message; the source's error; the signal's reason.
+ * The source, encrypted. The output ends without an error only after gpg said that all of it was encrypted; leaving the
+ * loop early kills gpg. Errors: UserError with gpg's own message; the source's error; the signal's reason.
  */
 export async function* encrypt(source: Chunks, options: EncryptOptions): AsyncGenerator<Uint8Array> {
   const { runGpg } = await import('./gpg-process.ts');
@@ -42,7 +42,8 @@ export async function* encrypt(source: Chunks, options: EncryptOptions): AsyncGe
 
 /**
  * The object's content: as it is when it is not an OpenPGP message (an archive may have changed from plain to
- * encrypted), else decrypted. A chunk of the source need be valid only until the next is asked for. Errors: DataError when gpg had the key and the message is damaged, UserError when it cannot be read here.
+ * encrypted), else decrypted. A chunk of the source need be valid only until the next is asked for. Errors: DataError
+ * when gpg had the key and the message is damaged, UserError when it cannot be read here.
  */
 export async function* decryptIfEncrypted(
   source: Chunks,

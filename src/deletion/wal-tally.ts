@@ -17,7 +17,7 @@ export interface WalTally {
   readonly after: WalInventory;
   /** Segments that go. */
   readonly removed: WalInventory;
-  /** How many of them: only dates show that they are another system's. */
+  /** How many of them only their dates show to be another system's. */
   readonly replaced: number;
   readonly remove: Amount;
   readonly keep: Amount;

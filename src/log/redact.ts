@@ -4,7 +4,7 @@ import type { Environment } from '../settings/settings.ts';
 
 /** In capitals: V8 builds tables of Unicode for the first expression that ignores case, which takes 0.5 ms. */
 const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PASSPHRASE|ACCESS_KEY$/;
-/** Where a secret is to be found is none: AWS_WEB_IDENTITY_TOKEN_FILE. */
+/** Variables that say where a secret is hold none themselves: AWS_WEB_IDENTITY_TOKEN_FILE. */
 const PLACE_NAME = /(?:FILE|PATH|DIR|URI|URL|ENDPOINT)$/;
 /** Masking a shorter text would hit innocent words, and so tell the secret. */
 const SHORTEST = 4;

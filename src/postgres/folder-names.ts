@@ -5,9 +5,9 @@ import { opendir, readdir } from 'node:fs/promises';
 const BATCH = 256;
 
 /**
- * Batch by batch, so that memory does not grow with a folder. Where the file system does not say what an entry is (NFS in large
- * folders, sshfs, ext4 and XFS without that feature), Node's directory streams look at it by a path that they cannot make,
- * and lose what was read besides: from there on all names are read at once. Rejects with Node's errors.
+ * Batch by batch, so that memory does not grow with a folder. Where the file system does not say what an entry is (NFS in
+ * large folders, sshfs, ext4 and XFS without that feature), Node's directory streams look at it by a path that they cannot
+ * make, and lose what was read besides: from there on all names are read at once. Rejects with Node's errors.
  */
 export async function* folderNames(folder: Buffer): AsyncGenerator<string[]> {
   // Outside of the heap, whose limit would rise with them.

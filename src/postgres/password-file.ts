@@ -21,8 +21,8 @@ export interface PasswordLookUp {
 }
 
 /**
- * A file that others could read, or that cannot be read or is none, is not used, as in libpq: whether that matters, the
- * server says, which may not ask for a password at all.
+ * A file that others could read, or that cannot be read or is none, is not used, as in libpq. Whether that matters shows
+ * later: the server may not ask for a password at all.
  */
 export async function readPassword(path: string, login: Login): Promise<PasswordLookUp> {
   try {

@@ -153,7 +153,7 @@ function timelineText({ timeline }: RecoveryTarget): string | undefined {
   return typeof timeline === 'number' ? `timeline ${timeline}` : undefined;
 }
 
-/** A backup that was named must be old enough too; of the original's only the date of an object is known, which proves nothing. */
+/** A named backup must be old enough too. Of the original's only the date of an object is known, which proves nothing. */
 function refuseTooNew(backup: KnownBackup, target: RecoveryTarget): void {
   const own = ownFacts(backup);
   const late = own !== undefined && target.time !== undefined && new Date(own.finishTime) > target.time.date;

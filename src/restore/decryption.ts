@@ -5,7 +5,7 @@ import { type Call, type Store, urlOf } from '../store/store.ts';
 import { isComplete } from './marker.ts';
 import type { Plan } from './plan.ts';
 
-/** The beginning of one of the parts to be fetched tells; they were all encrypted by one run of backup-push. Throws UserError. */
+/** The beginning of one part tells: they were all encrypted by one run of backup-push. Throws UserError. */
 export async function checkDecryption({ parts, resumed }: Plan, store: Store, call: Call): Promise<void> {
   const part = parts.find((one) => resumed === undefined || !isComplete(resumed, one));
   const found = part && (await store.get(part.key, call));

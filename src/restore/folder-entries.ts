@@ -8,8 +8,9 @@ import { ifThere } from './if-there.ts';
 type Entry = Pick<Dirent<Buffer>, 'name'> & Pick<Stats, 'isDirectory' | 'isFile'>;
 
 /**
- * None where there is no such folder, whose path is a byte string. Paths and names are bytes, since where the file system does not say what an entry is (NFS,
- * sshfs, ext4 and XFS without that feature), Node looks at it, by a path that it can make of two texts or of bytes only.
+ * `folder` is a byte string; none where there is no such folder. Paths and names are bytes, since where the file system
+ * does not say what an entry is (NFS, sshfs, ext4 and XFS without that feature), Node looks at it, by a path that it can make
+ * of two texts or of bytes only.
  */
 export async function entriesIn(folder: string): Promise<readonly Entry[]> {
   const path = bytesOf(folder);

@@ -8,7 +8,7 @@ import { ifThere } from './if-there.ts';
 /** A place and what is still to be written there. It need not exist yet. */
 export interface Demand {
   readonly directory: string;
-  /** undefined: how much of the whole goes there, the archive does not tell. */
+  /** undefined: the archive does not tell how much of the whole goes there. */
   readonly bytes: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export async function checkFreeSpace(demands: readonly Demand[], totalBytes: num
   throw notEnough(`The backup needs ${formatBytes(totalBytes)} (${totalBytes} bytes); free are ${found}.`);
 }
 
-/** Some file systems of networks do not tell: of no blocks at all none are free. */
+/** Some network file systems do not tell: they claim to have no blocks at all. */
 async function freeBytes(path: string): Promise<number> {
   const { bavail, blocks, bsize } = await statfs(path);
   return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;

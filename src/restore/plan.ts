@@ -188,7 +188,10 @@ function occupied({ directory, foreign }: Target): UserError {
   });
 }
 
-/** One that was killed when it had removed its marker said nothing of that; with its label, no server was started on it yet. */
+/**
+ * A run that was killed after it had removed its marker could not say that it was done. While the label is still there, no
+ * server has been started on it.
+ */
 function endedText(names: readonly string[]): string {
   const isRestored = ['PG_VERSION', 'backup_label'].every((name) => names.includes(name));
   return isRestored

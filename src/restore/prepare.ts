@@ -54,7 +54,7 @@ export async function prepare(plan: Plan, locks: RestoreLocks, log: Log): Promis
   return marker;
 }
 
-/** A run that was killed when only its marker was left to be removed left a directory on which a server may have started since. */
+/** After a run that was killed when only its marker was left to be removed, a server may have started on the directory. */
 async function refuseStarted({ target, resumed }: Plan): Promise<void> {
   const inTarget = (name: string) => ifThere(() => lstat(join(target.directory, name)));
   const [control, marker, options] = await Promise.all(

@@ -179,6 +179,6 @@ function gapText({ missing }: Reach, { segmentBytes }: WalCoverage): string {
 function unreachable(target: RecoveryTarget, detail: string): UserError {
   return new UserError(`the archive does not reach to ${describeTarget(target)}`, {
     detail,
-    hint: 'Choose an earlier target, or leave it away to recover as far as the WAL goes.',
+    hint: 'Choose an earlier target, or leave it out to recover as far as the WAL goes.',
   });
 }

@@ -2,8 +2,8 @@
 import { homedir } from 'node:os';
 
 /**
- * Of the user who runs this. One whom the system does not know, as in a container that runs with any number, has no
- * home; Node throws then, and so would everything that looks for a file in it.
+ * Of the user who runs this. A user whom the system does not know, as in a container that runs under an arbitrary number,
+ * has no home; Node throws then, and so would everything that looks for a file in it.
  */
 export function homeFolder(): string {
   try {

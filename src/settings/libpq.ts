@@ -94,7 +94,7 @@ function hostAddress(value: string | undefined): string | undefined {
   if (value === undefined || isIP(value) !== 0) return value;
   throw new SettingError('PGHOSTADDR is not an IP address', {
     detail: `It is "${value}".`,
-    hint: 'Names belong into PGHOST.',
+    hint: 'Names belong in PGHOST.',
   });
 }
 

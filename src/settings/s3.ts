@@ -38,7 +38,7 @@ export interface S3Settings {
   readonly caFile: string | undefined;
   /** URL of a proxy for https, which may carry user and password. */
   readonly proxy: string | undefined;
-  /** The same on the way to who gives the keys of a role (STS). */
+  /** The same on the way to the service that gives the keys of a role (STS). */
   readonly identityProxy: string | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Asking again: one policy for every operation of a store. A StoreError that says it is transient is tried again after
- * a growing, randomised pause, longer if the store asks for it, until the attempts or the command's deadline are used up; anything else fails at once,
- * and so does everything once the command is stopped.
+ * a growing, randomised pause, longer if the store asks for it, until the attempts or the command's deadline are used
+ * up; anything else fails at once, and so does everything once the command is stopped.
  */
 import { StoreError } from '../errors.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Folders below a trusted directory, named by byte strings. Each is looked at once: it is either made here or is a real directory already, so
- * no path goes through a symbolic link, whoever put it there.
+ * Folders below a trusted directory, named by byte strings. Each is looked at once: it is either made here or is a real
+ * directory already, so no path goes through a symbolic link, whoever put it there.
  */
 import { chmodSync, closeSync, fsyncSync, lchownSync, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { bytesOf } from '../byte-string.ts';

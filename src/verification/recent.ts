@@ -1,7 +1,7 @@
 /** When the last segments of each timeline were archived, to tell a gap from an archiver at work. */
 import { segmentTimeline } from '../postgres/segment.ts';
 
-/** wal-push archives up to this many segments at once, in any order. */
+/** wal-push archives this many segments at once unless told otherwise, in any order. */
 const SEGMENTS = 32;
 
 /** One segment. */

@@ -40,7 +40,7 @@ class PiecesAhead implements AsyncIterator<Uint8Array> {
       isOver = next.done === true;
       return next;
     } finally {
-      // Only when the reader has asked for what is behind the end: who gives up earlier may still be writing.
+      // Only when the reader has asked for more than there is: one that gives up earlier may still be writing.
       if (isOver) this.#giveBack();
     }
   }

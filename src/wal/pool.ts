@@ -44,7 +44,7 @@ export async function pushPool(
   try {
     const pool = new Pool(named, files, context, options);
     const depthOf = (packer: Packer) => (streamed ? STREAM_LANES : packer.depth);
-    // What waits in front of a busy thread may not be what another, free one is short of.
+    // The last files are left to threads that are free, instead of waiting for one that is busy.
     const left = (depth: number) => (depth === 0 || streamed ? 0 : packers.length - 1);
     await Promise.all(
       packers.flatMap((packer) =>

@@ -1,4 +1,4 @@
-/** Connections to the store: kept alive, shared within the command, through a proxy or with an own authority if set. */
+/** Connections to the store: kept alive, shared within the command, by the proxy and the authorities of the settings. */
 import { promises as fs } from 'node:fs';
 import * as http from 'node:http';
 import type { Agent } from 'node:https';

@@ -8,8 +8,8 @@ import { silenceSdk } from './sdk-notices.ts';
 const CONNECT_MS = 10_000;
 
 /**
- * Who gives the keys of a role is asked through the proxy and with the authorities of the settings, as the store is; but it
- * may be AWS where the store is one's own, so that Node's authorities stay.
+ * The service that gives the keys of a role is asked through the proxy and with the authorities of the settings, as the
+ * store is; but it may be AWS where the store is one's own, so that Node's authorities stay.
  */
 export async function chainProvider({ caFile, proxy }: KeyRoute): Promise<KeyProvider> {
   silenceSdk();

@@ -30,7 +30,7 @@ type Source = 'instance-profile' | 'chain';
 
 /** Renewed this long before they expire, so that no request outlives its keys. */
 const MARGIN_MS = 5 * 60_000;
-/** While the old ones hold, who has no new ones is not asked for every request. */
+/** While the old ones hold, a service that has no new ones is not asked at every request. */
 const PAUSE_MS = 15_000;
 
 export function createCredentials(
