@@ -66,8 +66,9 @@ async function* tellingSegments(store: Store, plan: Plan, call: Call): AsyncGene
   let last: (Segment & { readonly isTold: boolean }) | undefined;
   for await (const page of store.list(WAL_PREFIX, call))
     for (const object of page) {
-      const { kind, name, replaced } = walFate(object, plan.selection);
+      const { kind, name, verdict } = walFate(object, plan.selection);
       if (kind !== 'segment') continue;
+      const replaced = verdict === 'replaced';
       const goesOn = replaced && last !== undefined && follows(last.name, name, sizes);
       if (!goesOn && last?.isTold === false) yield last;
       const isTold = replaced && (!goesOn || beginnings.has(name));

@@ -1,7 +1,7 @@
 /** What becomes of an object of the WAL tree: the rule about segments, applied to names. */
 import { classifyKey } from '../archive/layout.ts';
 import { segmentIndex } from '../archive/wal-inventory.ts';
-import type { WalRule } from '../archive/wal-rule.ts';
+import type { WalRule, WalVerdict } from '../archive/wal-rule.ts';
 import { MAX_NUMBER_IN_LOG, segmentTimeline, walFileKind } from '../postgres/segment.ts';
 import type { ObjectInfo } from '../store/store.ts';
 
@@ -10,13 +10,9 @@ export interface WalFate {
   readonly kind: 'segment' | 'label' | 'history' | 'partial' | 'foreign';
   readonly name: string;
   readonly remove: boolean;
-  /** Nobody needs it, and still it stays: on a branch that no kept backup leads to. */
-  readonly beside: boolean;
-  /** Another system's, whatever its name. */
-  readonly replaced: boolean;
+  /** The rule's, on segments and labels; undefined for all else, and where everything goes. */
+  readonly verdict: WalVerdict | undefined;
 }
-
-const PLAIN = { beside: false, replaced: false };
 
 export interface WalSelection {
   readonly rule: WalRule;
@@ -29,14 +25,14 @@ export function walFate({ key, modified }: ObjectInfo, selection: WalSelection):
   const classified = classifyKey(key);
   const name = classified.kind === 'wal' ? classified.name : key;
   const kind = fateKind(classified.kind === 'wal' ? name : '');
-  if (selection.everything === 'all') return { kind, name, remove: true, ...PLAIN };
+  if (selection.everything === 'all') return { kind, name, remove: true, verdict: undefined };
   const all = selection.everything === 'but-needed';
-  if (kind === 'history') return { kind, name, remove: false, ...PLAIN };
-  if (kind === 'partial' || kind === 'foreign') return { kind, name, remove: all, ...PLAIN };
+  if (kind === 'history') return { kind, name, remove: false, verdict: undefined };
+  if (kind === 'partial' || kind === 'foreign') return { kind, name, remove: all, verdict: undefined };
   const place = { timeline: segmentTimeline(name), index: segmentIndex(name, selection.segmentBytes) };
   const verdict = selection.rule.judge(place, modified);
   const remove = verdict === 'behind' || verdict === 'replaced' || (all && verdict === 'beside');
-  return { kind, name, remove, beside: verdict === 'beside', replaced: verdict === 'replaced' };
+  return { kind, name, remove, verdict };
 }
 
 function fateKind(name: string): WalFate['kind'] {

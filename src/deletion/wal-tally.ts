@@ -83,7 +83,7 @@ export async function learn(store: Store, timeline: number, tree: TimelineTree, 
 
 function count(tally: Counting, fate: WalFate, object: ObjectInfo): void {
   if (fate.kind === 'segment') {
-    if (fate.replaced) tally.replaced += 1;
+    if (fate.verdict === 'replaced') tally.replaced += 1;
     else tally.before.add(fate.name);
     (fate.remove ? tally.removed : tally.after).add(fate.name);
     const { newestRemoved } = tally;
@@ -91,7 +91,7 @@ function count(tally: Counting, fate: WalFate, object: ObjectInfo): void {
       tally.newestRemoved = object;
   }
   const amounts = [fate.remove ? tally.remove : tally.keep];
-  if (fate.beside && !fate.remove) amounts.push(tally.beside);
+  if (fate.verdict === 'beside' && !fate.remove) amounts.push(tally.beside);
   if (fate.remove) tally.lastRemoved = object.key;
   if (fate.kind === 'foreign') tally.foreign.add(object);
   for (const amount of amounts) {
