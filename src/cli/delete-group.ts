@@ -3,6 +3,7 @@ import { command, type Group } from './command.ts';
 import { flag, integer, required, requiredInteger, text } from './option.ts';
 
 const deletion = () => import('../commands/delete.ts');
+const EXIT_STATUS = 'Exit status: 0 when all is deleted, 1 when nothing or not all was.';
 const deleteOptions = {
   dryRun: flag('delete nothing, only show what would be deleted; the default, and wins over --confirm', 'n'),
   confirm: flag('really delete'),
@@ -20,7 +21,7 @@ export const deleteGroup: Group = {
   commands: {
     before: command({
       summary: 'delete backups and WAL older than a backup or WAL segment',
-      epilogue: 'Exit status: 0 when all is deleted, 1 when nothing or not all was.',
+      epilogue: EXIT_STATUS,
       positionals: { name: required('NAME', 'name of a backup, or of a WAL segment in the archive') },
       options: {},
       fixed: { verb: 'before' },
@@ -29,7 +30,7 @@ export const deleteGroup: Group = {
     }),
     retain: command({
       summary: 'keep the newest backups and what they need',
-      epilogue: 'Exit status: 0 when all is deleted, 1 when nothing or not all was.',
+      epilogue: EXIT_STATUS,
       positionals: { count: requiredInteger('N', 'number of backups to keep, at least 1') },
       options: {
         retainDays: integer('DAYS', 'also keep what is needed to restore to any time of so many days', {
@@ -42,6 +43,7 @@ export const deleteGroup: Group = {
     }),
     everything: command({
       summary: 'delete all backups and all WAL',
+      epilogue: EXIT_STATUS,
       positionals: {},
       options: {},
       fixed: { verb: 'everything' },
@@ -51,6 +53,7 @@ export const deleteGroup: Group = {
     'old-versions': command({
       summary:
         'delete what old versions of WAL-E left in their own layouts (basebackups_000 to _004, wal_000 to _004)',
+      epilogue: EXIT_STATUS,
       positionals: {},
       options: {},
       fixed: { verb: 'old-versions' },
