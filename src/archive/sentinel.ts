@@ -3,8 +3,10 @@
  * (same order, same text form); everything of ours lives under one key, `wale_js`, which neither WAL-E nor WAL-G
  * reads (WAL-G matches its own field names without regard to case: docs/format.md lists those to stay clear of).
  */
+
 import { DataError } from '../errors.ts';
 import { isSegmentSize, parseLsn } from '../postgres/segment.ts';
+import { OID } from '../postgres/tablespaces.ts';
 import { JsonFields } from './json-fields.ts';
 
 export interface Tablespace {
@@ -88,7 +90,6 @@ const MAX_DAMAGED_PAGES = 1000;
 const MAX_TIMELINE = 0xffff_ffff;
 const SEGMENT = /^[0-9A-F]{24}$/;
 const OFFSET = /^[0-9A-F]{8}$/;
-const OID = /^[1-9]\d{0,9}$/;
 const PATH = /^.{1,4096}$/su;
 const DECIMAL = /^\d{1,20}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;

@@ -1,5 +1,6 @@
 /** Compression: a file that the real lzop made must be read, and a round trip must give the same bytes. */
 import { randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { decodeLzop } from '../codec/decoder.ts';
 import { encodeLzop } from '../codec/encoder.ts';
 import { UserError } from '../errors.ts';
@@ -17,12 +18,12 @@ const SAMPLE_TEXT = 'wal-e '.repeat(100);
 export async function probeCodec(signal: AbortSignal): Promise<Finding> {
   try {
     signal.throwIfAborted();
-    const sample = await collect(decodeLzop(one(Buffer.from(MADE_BY_LZOP, 'base64'))));
+    const sample = await buffer(decodeLzop(one(Buffer.from(MADE_BY_LZOP, 'base64'))));
     if (sample.toString() !== SAMPLE_TEXT)
       return failed(NAME, 'a file made by lzop gave other bytes', REMEDY);
     const plain = Buffer.concat([randomBytes(300_000), Buffer.alloc(300_000), Buffer.from(SAMPLE_TEXT)]);
     const encoded = encodeLzop(one(plain), { mode: 0, mtimeSeconds: 0 });
-    if (!(await collect(decodeLzop(encoded))).equals(plain))
+    if (!(await buffer(decodeLzop(encoded))).equals(plain))
       return failed(NAME, 'a round trip gave other bytes', REMEDY);
   } catch (error) {
     signal.throwIfAborted();
@@ -35,10 +36,4 @@ export async function probeCodec(signal: AbortSignal): Promise<Finding> {
 
 async function* one(chunk: Uint8Array) {
   yield chunk;
-}
-
-async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of source) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }

@@ -1,5 +1,6 @@
 /** Encryption: a round trip through gpg and this user's keyring. */
 import { randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { checkKey, decryptIfEncrypted, encrypt } from '../crypt/gpg.ts';
 import { type Finding, failed, failure, limited, ok, warning } from './finding.ts';
 
@@ -21,10 +22,10 @@ export async function probeCrypt(keyId: string | undefined, signal: AbortSignal)
 /** A machine that archives need not be able to read; so a missing secret key is a warning, other bytes are a failure. */
 async function roundTrip(keyId: string, signal: AbortSignal, limit: AbortSignal): Promise<Finding> {
   const plain = randomBytes(65536);
-  const back: Uint8Array[] = [];
+  let back: Buffer;
   try {
     const encrypted = encrypt(oneChunk(plain), { keyId, signal: limit });
-    for await (const chunk of decryptIfEncrypted(encrypted, { signal: limit })) back.push(chunk);
+    back = await buffer(decryptIfEncrypted(encrypted, { signal: limit }));
   } catch (error) {
     signal.throwIfAborted();
     const { message } = failure(NAME, error, '');
@@ -34,8 +35,7 @@ async function roundTrip(keyId: string, signal: AbortSignal, limit: AbortSignal)
       'To restore here, import the secret key (gpg --import) and see that its use asks no question.',
     );
   }
-  if (Buffer.concat(back).equals(plain))
-    return ok(NAME, `a round trip with the key ${keyId} gave the same bytes`);
+  if (back.equals(plain)) return ok(NAME, `a round trip with the key ${keyId} gave the same bytes`);
   return failed(
     NAME,
     'what gpg decrypted is not what it encrypted',

@@ -1,5 +1,6 @@
 /** Store: every kind of request that the commands make, on one scratch object that is removed again. */
 import { randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { type Key, scratchKey } from '../archive/layout.ts';
 import { StoreError } from '../errors.ts';
 import { type Store, urlOf } from '../store/store.ts';
@@ -77,9 +78,7 @@ async function get({ store, key, content }: Scratch, signal: AbortSignal): Promi
       'what was just stored lies in cold storage and cannot be read',
       'Set WALE_S3_STORAGE_CLASS to a class that is read at once (STANDARD_IA, GLACIER_IR), or unset it: no restore and no standby could fetch anything (docs/stores.md, "Cold storage").',
     );
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of found?.body ?? []) chunks.push(chunk);
-  if (found !== undefined && Buffer.concat(chunks).equals(content))
+  if (found !== undefined && (await buffer(found.body)).equals(content))
     return ok('store get', `${content.length} bytes came back as they were stored`);
   const what = found === undefined ? 'the object that was just stored is not there' : 'other bytes came back';
   return failed('store get', what, 'Do not archive to this store: it does not keep what it acknowledged.');

@@ -1,7 +1,7 @@
 /** The report of a deletion and its outcome as a person reads them. */
 import { shownKey } from '../archive/layout.ts';
 import { formatBytes } from '../progress.ts';
-import { formatCount, formatTable } from '../text/table.ts';
+import { formatCount, formatSome, formatTable } from '../text/table.ts';
 import type { Report, ReportedWal } from './report.ts';
 import { DRY_LINE } from './request.ts';
 import type { Outcome } from './sweep.ts';
@@ -55,8 +55,7 @@ function unknownLines({ unknownObjects, beside }: Report): string[] {
 }
 
 function shownFolders(folders: readonly string[]): string {
-  const more = folders.length > SHOWN_FOLDERS ? ` and ${folders.length - SHOWN_FOLDERS} more` : '';
-  return folders.slice(0, SHOWN_FOLDERS).map(shownKey).join(', ') + more;
+  return formatSome(folders.map(shownKey), SHOWN_FOLDERS);
 }
 
 const SIZE_SOURCES: Readonly<Record<string, string>> = {

@@ -6,6 +6,7 @@ import type { SurveyedBackup } from '../archive/survey.ts';
 import { UserError } from '../errors.ts';
 import { walFileKind } from '../postgres/segment.ts';
 import type { Call, Store } from '../store/store.ts';
+import { formatSome } from '../text/table.ts';
 
 const BACKUP_START = /^base_[0-9A-F]{24}_[0-9A-F]{8}/;
 const SHOWN_NAMES = 5;
@@ -28,7 +29,10 @@ export async function findTarget(
   if (only === undefined) throw noSuchBackup(text, parseBackupName(start), backups);
   if (found.length > 1)
     throw new UserError(`${found.length} backups match "${text}"`, {
-      detail: shown(found.map(({ name }) => name)),
+      detail: formatSome(
+        found.map(({ name }) => name),
+        SHOWN_NAMES,
+      ),
       hint: 'Give the whole name of the oldest backup to keep.',
     });
   return { kind: 'before-backup', name: only.name };
@@ -43,7 +47,7 @@ async function segmentTarget(
   const systems = new Set(backups.map(systemOf).filter((system) => system !== undefined));
   if (systems.size > 1)
     throw new UserError('a WAL segment does not say which system it belongs to', {
-      detail: `Backups of ${systems.size} systems are under this prefix: ${shown([...systems])}.`,
+      detail: `Backups of ${systems.size} systems are under this prefix: ${formatSome([...systems], SHOWN_NAMES)}.`,
       hint: 'Give the name of the oldest backup to keep instead.',
     });
   if ((await store.head(walKey(segment), call)) === undefined)
@@ -59,9 +63,4 @@ function noSuchBackup(text: string, name: string | undefined, backups: readonly 
   if (incomplete)
     return new UserError(`the backup ${name} is not complete`, { detail: 'It has no sentinel.', hint });
   return new UserError(`no backup or WAL segment matches "${text}"`, { hint });
-}
-
-function shown(names: readonly string[]): string {
-  const more = names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : '';
-  return names.slice(0, SHOWN_NAMES).join(', ') + more;
 }

@@ -14,6 +14,9 @@ export interface ClusterTablespace {
 
 const FOLDER = 'pg_tblspc';
 
+/** An oid as a link or a setting spells it. */
+export const OID = /^[1-9]\d{0,9}$/;
+
 /**
  * Ascending by oid. Tablespaces inside of the data directory (allow_in_place_tablespaces) are folders like any other
  * and not listed; nor are those that a server drops meanwhile.

@@ -1,10 +1,12 @@
 /** Everything about a restore that can be known before a byte is written, and the refusals that follow from it. */
+
 import type { KnownBackup } from '../archive/catalog.ts';
 import { partText } from '../archive/layout.ts';
 import { type PartProblem, partProblems } from '../archive/restorability.ts';
 import type { Sentinel } from '../archive/sentinel.ts';
 import { DataError, UserError } from '../errors.ts';
 import type { Call } from '../store/store.ts';
+import { formatSome } from '../text/table.ts';
 import { checkFreeSpace, type Demand } from './free-space.ts';
 import { describeProcess, formatMarker, isComplete, isRestoring, type Marker } from './marker.ts';
 import { MARKER_FILE } from './members.ts';
@@ -20,6 +22,8 @@ import {
   type TablespaceWishes,
 } from './tablespaces.ts';
 import { inspectTarget, type Target } from './target.ts';
+
+const SHOWN_NAMES = 5;
 
 export interface PlanWishes {
   readonly directory: string;
@@ -181,9 +185,8 @@ function changed({ directory }: Target): UserError {
 }
 
 function occupied({ directory, foreign }: Target): UserError {
-  const some = foreign.slice(0, 5).join(', ');
   return new UserError('the target of the restore is not empty', {
-    detail: `"${directory}" holds ${some}${foreign.length > 5 ? ` and ${foreign.length - 5} more` : ''}.`,
+    detail: `"${directory}" holds ${formatSome(foreign, SHOWN_NAMES)}.`,
     hint: `Give an empty or a new directory. --force restores over what is there, and removes nothing that is not in the backup.${endedText(foreign)}`,
   });
 }

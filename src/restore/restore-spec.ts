@@ -8,9 +8,9 @@ import { resolve } from 'node:path';
 import { JsonFields } from '../archive/json-fields.ts';
 import type { BackupSpec } from '../archive/sentinel.ts';
 import { UserError } from '../errors.ts';
+import { OID } from '../postgres/tablespaces.ts';
 
 const PATH = /^\/[^\0]{1,4000}$/u;
-const OID = /^[1-9]\d{0,9}$/;
 const MAX_TABLESPACES = 100_000;
 
 /** Oid -> absolute location without a trailing slash, for every tablespace of the backup. */

@@ -7,6 +7,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import type { BackupSpec } from '../archive/sentinel.ts';
 import { UserError } from '../errors.ts';
+import { OID } from '../postgres/tablespaces.ts';
 import { ifThere } from './if-there.ts';
 import type { Target } from './target.ts';
 
@@ -37,8 +38,8 @@ const INSIDE_FOLDER = 'tablespaces';
 export function parseTablespaceOptions(options: readonly string[]): ReadonlyMap<string, string> {
   const given = new Map<string, string>();
   for (const option of options) {
-    const [, oid, directory] = /^([1-9]\d{0,9})=(\/.*)$/su.exec(option) ?? [];
-    if (oid === undefined || directory === undefined || directory.includes('\0'))
+    const [, oid = '', directory = ''] = /^([^=]*)=(\/.*)$/su.exec(option) ?? [];
+    if (!OID.test(oid) || directory.includes('\0'))
       throw refused(`--tablespace ${option}`, 'Write it as OID=/absolute/directory.');
     if (given.has(oid)) throw refused(`The tablespace ${oid} is given twice.`);
     given.set(oid, directory);

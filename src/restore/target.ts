@@ -2,6 +2,7 @@
 import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
+import { OID } from '../postgres/tablespaces.ts';
 import { ifThere } from './if-there.ts';
 import { type Marker, readMarker } from './marker.ts';
 import { MARKER_FILE, MARKER_LEFTOVER, WAL_FOLDERS } from './members.ts';
@@ -27,8 +28,6 @@ export interface Target {
   /** `pg_wal` or `pg_xlog` when it is a link to a directory: the operator put the WAL elsewhere. It is foreign unless empty. */
   readonly walLinks: ReadonlyMap<string, string>;
 }
-
-const OID = /^[1-9]\d{0,9}$/;
 
 /** Throws UserError when the directory is in use or is none. */
 export async function inspectTarget(path: string): Promise<Target> {

@@ -1,4 +1,4 @@
-/** Results as a person reads them: columns that line up, and counts with their nouns. */
+/** Results as a person reads them: columns that line up, counts with their nouns, the first of many. */
 
 /** One line per row, columns two spaces apart, no trailing spaces; a name that begins with `>` is aligned right. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -21,4 +21,10 @@ export function formatTable(headings: readonly string[], rows: readonly (readonl
 /** `1 backup`, `2 backups`. */
 export function formatCount(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+/** `a, b, c and 2 more`: the first `most` of them. */
+export function formatSome(names: readonly string[], most: number): string {
+  const more = names.length > most ? ` and ${names.length - most} more` : '';
+  return names.slice(0, most).join(', ') + more;
 }
