@@ -1,6 +1,7 @@
 /**
- * The codec on worker threads, for base backups: several streams at once, or one, share all threads. Order is kept; a
- * stream reads ahead only as far as keeps the threads busy, so memory is bounded by threads times streams.
+ * The codec on worker threads, for a command that reads many WAL files: several streams at once, or one, share all
+ * threads. Order is kept; a stream reads ahead only as far as keeps the threads busy, so memory is bounded by threads
+ * times streams. (Parts of base backups have threads of their own: part-pool.ts.)
  */
 import type { Codec } from './codec.ts';
 import { LzopContainer, type PackedBlock } from './container.ts';

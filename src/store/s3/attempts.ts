@@ -6,9 +6,9 @@ const LONGEST_MS = 4000;
 const USUAL_MS = getDefaultAutoSelectFamilyAttemptTimeout();
 
 /**
- * Node gives each of them but the last a quarter or half of a second, and gives up what is on its way then. Where the way
- * takes longer and the last one leads nowhere, as where there is no IPv6, none would ever be reached. To be told of every
- * failure.
+ * To be told of every failure. Node gives each address but the last a quarter or half of a second, and then gives up the
+ * attempt. Where connecting takes longer and the last address leads nowhere, as where there is no IPv6, none would ever
+ * be reached.
  */
 export function heedFailure(error: Error): void {
   if (!(error instanceof AggregateError)) return;
