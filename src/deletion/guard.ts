@@ -6,6 +6,7 @@ import {
   contradiction,
   hasWrongDate,
 } from '../archive/chronology.ts';
+import { isSentinelCold } from '../archive/cold-storage.ts';
 import { isMisnamed } from '../archive/misnamed.ts';
 import {
   positionIn,
@@ -124,15 +125,32 @@ export function segmentBytesOf(backup: SurveyedBackup, { segmentSize }: Plan): n
 /** Throws when the plan would leave no backup, or none that can be restored although one can be now. */
 export function refuseLoss(plan: Plan, state: ReadonlyMap<string, Restorability>): void {
   if (plan.goal.kind === 'everything' || plan.verdicts.length === 0) return;
-  const kept = plan.verdicts.filter(({ keep }) => keep).map(({ dated }) => dated.backup);
   const hint = 'Nothing was deleted. "wal-e delete everything" deletes all backups.';
-  if (kept.length === 0) throw new UserError('no backup would be left', { hint });
-  const lost = plan.verdicts.filter(({ keep, dated }) => !keep && state.get(dated.backup.name)?.ok === true);
-  if (lost.length > 0 && !kept.some(({ name }) => state.get(name)?.ok === true))
-    throw new UserError('no backup that can be restored would be left', {
-      detail: `Of those to be kept none can be restored; ${lost.at(-1)?.dated.backup.name} can, and would be deleted.`,
-      hint: 'Nothing was deleted. See "wal-e wal-verify" for what is missing, take a new backup, or retain more.',
-    });
+  if (!plan.verdicts.some(({ keep }) => keep)) throw new UserError('no backup would be left', { hint });
+  const isSound = ({ name }: SurveyedBackup) => state.get(name)?.ok === true;
+  const canBeSound = (backup: SurveyedBackup) =>
+    isSound(backup) || lacksItsSentinelOnly(backup, state.get(backup.name));
+  refuseLossOf(isSound, plan, ',');
+  refuseLossOf(canBeSound, plan, ', once it is brought back from cold storage,');
+}
+
+/** All else of it is there, and the sentinel can be brought back. */
+function lacksItsSentinelOnly({ reading }: SurveyedBackup, state: Restorability | undefined): boolean {
+  return isSentinelCold(reading) && state?.parts.length === 0 && state.wal.length === 0;
+}
+
+function refuseLossOf(
+  canBeRestored: (backup: SurveyedBackup) => boolean,
+  { verdicts }: Plan,
+  condition: string,
+): void {
+  const able = verdicts.filter(({ dated }) => canBeRestored(dated.backup));
+  const lost = able.filter(({ keep }) => !keep).at(-1);
+  if (lost === undefined || able.some(({ keep }) => keep)) return;
+  throw new UserError('no backup that can be restored would be left', {
+    detail: `Of those to be kept none can be restored; ${lost.dated.backup.name} can${condition} and would be deleted.`,
+    hint: 'Nothing was deleted. See "wal-e wal-verify" for what is missing, take a new backup, or retain more.',
+  });
 }
 
 /**

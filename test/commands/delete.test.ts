@@ -20,6 +20,7 @@ import { segmentName } from '../../src/postgres/segment.ts';
 import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type BackupSketch, backupOf, SEGMENT_BYTES, segmentAt } from '../archive/backups.ts';
+import { coldStore } from '../harness/cold-store.ts';
 import { testContext } from '../harness/context.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 import { createScratch } from '../harness/scratch.ts';
@@ -441,6 +442,21 @@ describe('delete refuses, and deletes nothing:', () => {
     await refuses(archive, retain(1), 'no backup that can be restored would be left');
   });
 
+  it('to keep only a broken backup where others can be brought back from cold storage, sentinels and all', async () => {
+    const archive = plain();
+    archive.store.objects.delete(partKey(backupOf({ start: 30 }).name, 0));
+    const cold = [10, 20].map((start): string => sentinelKey(backupOf({ start }).name));
+    const keys = archive.store.keys();
+    const store = coldStore(archive.store, (key) => cold.includes(key));
+    await expect(deleteIn(store, retain(1))).rejects.toMatchObject({
+      message: 'no backup that can be restored would be left',
+      detail: expect.stringContaining(
+        `${name(20)} can, once it is brought back from cold storage, and would`,
+      ),
+    });
+    expect(archive.store.keys()).toEqual(keys);
+  });
+
   it('a segment where the archive holds two systems', async () => {
     const archive = plain();
     archive.backup({ start: 12, system: '71', at: NOW - DAY });
@@ -454,6 +470,16 @@ describe('delete refuses, and deletes nothing:', () => {
     await refuses(archive, retain(2), 'cannot tell which backups are older');
     await refuses(archive, olderThan(name(20)), 'cannot tell which backups are older');
   });
+});
+
+it('an archive whose sentinels are all in cold storage loses its old backups as any other', async () => {
+  const archive = plain();
+  await deleteIn(
+    coldStore(archive.store, (key) => key.endsWith('_sentinel.json')),
+    retain(1),
+  );
+  expect(archive.backups()).toEqual([30]);
+  expect(archive.segments()).toEqual(range(30, 40));
 });
 
 describe('what a copied archive', () => {
