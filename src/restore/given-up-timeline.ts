@@ -66,30 +66,30 @@ async function wasPast(
   }
   const name = segmentAt({ timeline: left.timeline, index }, coverage);
   const ends = new TransactionEnds(BigInt(index) * BigInt(coverage.segmentBytes));
-  const lost = await orUnreadable(
-    () => hasLost(openPlain(store, walKey(name), call), ends, left.end, time),
+  const found = await orUnreadable(
+    () => commitsBehind(left.end, time, openPlain(store, walKey(name), call), ends),
     call,
   );
-  if (typeof lost === 'boolean') return lost;
   // What the segment does not tell may have been.
-  return lost instanceof UserError || lost === 'unknown' || coverage.has(left.timeline, index + 1);
+  if (found instanceof UserError || found === 'unknown') return true;
+  return found === 'some' || (found === 'none' && coverage.has(left.timeline, index + 1));
 }
 
 /**
- * Whether a transaction that was committed behind `end`, by that time, is in the segment. Recovery compares each with
- * its target, so one before `end` that ended later than it ends the recovery: nothing of what comes is missed then.
- * `none`: no transaction ends there behind `end`; `unknown`: the segment makes no sense.
+ * `some`: a transaction in the segment was committed behind `end`, by that time. `over`: one ended later than that time
+ * first, and since recovery compares each with its target, it ends there and misses nothing of what comes. `none`: the
+ * segment ends before either. `unknown`: the segment makes no sense.
  */
-async function hasLost(
-  segment: ReturnType<typeof openPlain>,
-  ends: TransactionEnds,
+async function commitsBehind(
   end: bigint,
   time: Date,
-): Promise<boolean | 'none' | 'unknown'> {
+  segment: ReturnType<typeof openPlain>,
+  ends: TransactionEnds,
+): Promise<'some' | 'over' | 'none' | 'unknown'> {
   for await (const chunk of (await segment) ?? [])
     for (const { lsn, time: ended, committed } of ends.push(chunk)) {
-      if (ended > time) return false;
-      if (lsn >= end && committed) return true;
+      if (ended > time) return 'over';
+      if (lsn >= end && committed) return 'some';
     }
   return ends.lost ? 'unknown' : 'none';
 }
