@@ -1,5 +1,5 @@
 /** Moments of a server: made, and found again in another one. */
-import { existsSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { switchSegment } from '../harness/archiving.ts';
 import { poll } from '../harness/poll.ts';
@@ -36,14 +36,21 @@ export async function markPoint(cluster: Cluster, name: string, timeline: number
   return { name, timeline, lsn, time, fingerprint };
 }
 
-/** An archiver that failed three times in a row pauses for a minute, unless a new segment wakes it. */
+/**
+ * With all that comes before it: where wal-push takes neighbours along, a later segment may be archived first, and the
+ * server lost before the earlier one is. An archiver that failed three times in a row pauses for a minute, unless a new
+ * segment wakes it.
+ */
 async function untilArchived(cluster: Cluster, segment: string): Promise<void> {
-  const waits = join(cluster.walDirectory, 'archive_status', `${segment}.ready`);
+  const status = join(cluster.walDirectory, 'archive_status');
+  const timeline = segment.slice(0, 8);
+  const waits = (name: string) =>
+    name.startsWith(timeline) && name.endsWith('.ready') && name <= `${segment}.ready`;
   let looks = 0;
   const isDone = async () => {
     looks += 1;
     if (looks % 100 === 0) await switchSegment(cluster);
-    return !existsSync(waits);
+    return !readdirSync(status).some(waits);
   };
   await poll(`${segment} to be archived`, isDone, LIMIT_MS).catch(async (error: Error) => {
     throw new Error(`${error.message}\n${(await cluster.serverLog()).slice(-3000)}`);
