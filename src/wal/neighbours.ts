@@ -5,7 +5,7 @@ import { markDone } from '../postgres/archive-status.ts';
 import { otherArchiveWork } from '../postgres/archiver-process.ts';
 import { type PoolOptions, pushPool } from './pool.ts';
 import { type PushContext, pushWalFile } from './push.ts';
-import { writeNote } from './pushed-notes.ts';
+import { removeNote, writeNote } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
 
 export interface NeighbourPolicy {
@@ -23,8 +23,9 @@ export async function pushWithNeighbours(
   policy: NeighbourPolicy,
 ): Promise<void> {
   const { log, signal } = context;
+  const books = new Books(named, neighbours, context, policy);
   try {
-    await pushPool(named, neighbours, context, marking(named, context, policy));
+    await pushPool(named, neighbours, context, books);
   } catch (error) {
     if (signal.aborted || !isStoreFull(error)) throw error;
     log.warning('the archive has no room for the segment and its neighbours', {
@@ -32,30 +33,87 @@ export async function pushWithNeighbours(
       hint: error.hint,
     });
     await pushWalFile(named, context);
+    books.namedPushed();
   }
 }
 
-function marking(named: WalFile, { log, archive }: PushContext, policy: NeighbourPolicy): PoolOptions {
-  let mark: boolean | undefined = policy.markDone;
-  return {
-    pushed(neighbour) {
-      mark ??= otherArchiveWork({ name: named.name, searchPath: policy.searchPath }) === undefined;
-      try {
-        if (mark) markDone(dirname(neighbour.path), neighbour.name);
-        else writeNote(neighbour, archive);
-      } catch (error) {
-        log.warning('a neighbour was archived, and that could not be noted', {
-          detail: `${neighbour.name}: ${String(error)}`,
-          hint: 'When PostgreSQL asks for it, it is compared with the archive.',
-        });
-      }
-    },
-    failed(neighbour, error) {
-      const { message, detail, hint } = error instanceof UserError ? error : { message: String(error) };
-      log.warning('a neighbour was not archived', {
-        detail: `${neighbour.name}: ${[message, detail].filter(Boolean).join(': ')}`,
-        hint,
+/**
+ * PostgreSQL is told in its own order: a segment counts as archived when all that it asks for before are, the named one
+ * first. So whoever waits for the last segment only (pg_backup_stop does) waits for all. What is archived before its turn
+ * is noted until then.
+ */
+class Books implements PoolOptions {
+  readonly #named: WalFile;
+  readonly #context: PushContext;
+  readonly #policy: NeighbourPolicy;
+  /** Of which PostgreSQL is not told, in its order. */
+  readonly #left: WalFile[];
+  readonly #pushed = new Set<WalFile>();
+  #isNamedPushed = false;
+  #mark: boolean | undefined;
+
+  constructor(named: WalFile, neighbours: readonly WalFile[], context: PushContext, policy: NeighbourPolicy) {
+    this.#named = named;
+    this.#left = [...neighbours];
+    this.#context = context;
+    this.#policy = policy;
+    this.#mark = policy.markDone;
+  }
+
+  namedPushed(): void {
+    this.#isNamedPushed = true;
+    this.#tell();
+  }
+
+  pushed(neighbour: WalFile): void {
+    this.#pushed.add(neighbour);
+    if (this.#mayMark()) {
+      this.#tell();
+      if (this.#left.includes(neighbour)) this.#noteForNow(neighbour);
+    } else this.#account(neighbour, () => writeNote(neighbour, this.#context.archive));
+  }
+
+  failed(neighbour: WalFile, error: unknown): void {
+    const { message, detail, hint } = error instanceof UserError ? error : { message: String(error) };
+    this.#context.log.warning('a neighbour was not archived', {
+      detail: `${neighbour.name}: ${[message, detail].filter(Boolean).join(': ')}`,
+      hint,
+    });
+  }
+
+  #tell(): void {
+    if (!this.#isNamedPushed || this.#pushed.size === 0 || !this.#mayMark()) return;
+    for (let next = this.#left[0]; next !== undefined && this.#pushed.has(next); next = this.#left[0]) {
+      const neighbour = next;
+      this.#left.shift();
+      this.#account(neighbour, () => {
+        markDone(dirname(neighbour.path), neighbour.name);
+        removeNote(neighbour);
       });
-    },
-  };
+    }
+  }
+
+  /** Where that fails (a full disk), its turn may still come, and else it is compared with the archive. */
+  #noteForNow(neighbour: WalFile): void {
+    try {
+      writeNote(neighbour, this.#context.archive);
+    } catch {}
+  }
+
+  #mayMark(): boolean {
+    const { searchPath } = this.#policy;
+    this.#mark ??= otherArchiveWork({ name: this.#named.name, searchPath }) === undefined;
+    return this.#mark;
+  }
+
+  #account(neighbour: WalFile, account: () => void): void {
+    try {
+      account();
+    } catch (error) {
+      this.#context.log.warning('a neighbour was archived, and that could not be noted', {
+        detail: `${neighbour.name}: ${String(error)}`,
+        hint: 'When PostgreSQL asks for it, it is compared with the archive.',
+      });
+    }
+  }
 }

@@ -10,6 +10,8 @@ import { type PushContext, pushWalFile } from './push.ts';
 import type { WalFile } from './wal-file.ts';
 
 export interface PoolOptions {
+  /** The named file's object is durable. */
+  namedPushed?(): void;
   /** The neighbour's object is durable. */
   pushed(neighbour: WalFile): void;
   failed(neighbour: WalFile, error: unknown): void;
@@ -141,7 +143,7 @@ class Pool {
   async #settle(file: WalFile, push: Promise<void>): Promise<void> {
     try {
       await push;
-      if (file === this.#named) this.#giveNeighboursTime();
+      if (file === this.#named) this.#namedPushed();
       else this.#options.pushed(file);
     } catch (error) {
       if (file === this.#named) this.#namedFailed(error);
@@ -165,8 +167,9 @@ class Pool {
     if (!this.#isNamedDone) this.#stop.abort(inTheWay());
   }
 
-  #giveNeighboursTime(): void {
+  #namedPushed(): void {
     this.#isNamedDone = true;
+    this.#options.namedPushed?.();
     const { neighbourMs = NEIGHBOUR_MS } = this.#options;
     this.#grace = setTimeout(() => this.#stop.abort(tooLate(neighbourMs)), neighbourMs);
   }

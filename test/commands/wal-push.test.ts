@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import {
   appendFileSync,
   existsSync,
@@ -423,7 +424,7 @@ describe('neighbours', () => {
     expect(warning?.detail).toContain(names[4]);
   });
 
-  it('whose put fails are never marked or noted, and do not fail the call', async () => {
+  it('whose put fails are never marked or noted, keep later ones from being marked, and do not fail the call', async () => {
     addReady(names);
     const failing: Store = {
       ...store,
@@ -433,10 +434,32 @@ describe('neighbours', () => {
           : store.put(key, body, options),
     };
     expect(await push(join(pgWal, FIRST), { markDone: true }, failing).status).toBe(0);
-    expect(statusFiles().filter((name) => name.endsWith('.ready'))).toEqual([
-      `${FIRST}.ready`,
-      `${names[3]}.ready`,
-    ]);
+    const waiting = [FIRST, ...names.slice(3)].map((name) => `${name}.ready`);
+    expect(statusFiles().filter((name) => name.endsWith('.ready'))).toEqual(waiting);
+    expect(notes()).toEqual(names.slice(4));
+  });
+
+  it('are marked only behind the named one: until then they are noted', async () => {
+    addReady(names);
+    const gate = new EventEmitter();
+    const allStored = once(gate, 'all');
+    let stored = 0;
+    const failing: Store = {
+      ...store,
+      async put(key, body, options) {
+        if (key !== walKey(FIRST)) {
+          const result = await store.put(key, body, options);
+          stored += 1;
+          if (stored === others.length) gate.emit('all');
+          return result;
+        }
+        await allStored;
+        throw new StoreError('the store is ill', { transient: false });
+      },
+    };
+    await failure(push(join(pgWal, FIRST), { markDone: true }, failing).status);
+    expect(statusFiles()).toEqual(names.map((name) => `${name}.ready`));
+    expect(notes()).toEqual(others);
   });
 
   it('do not help when the named one fails', async () => {
