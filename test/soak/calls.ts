@@ -1,4 +1,5 @@
 /** Calls of the program, by an operator and by servers, and their deaths. */
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { logEntries, type ProgramResult, startProgram } from '../harness/program.ts';
@@ -46,13 +47,21 @@ const DANGER: Readonly<Record<string, number>> = {
   'wal-fetch': 0.05,
 };
 
-/** Calls by PostgreSQL, which may end at any moment without harm, are killed at random until the signal aborts. */
-export async function killCalls(random: () => number, signal: AbortSignal): Promise<void> {
+const SUSPENDED = 0.1;
+const LONGEST_SUSPENSION_S = 4;
+
+/**
+ * Calls by PostgreSQL, which may end at any moment without harm, are killed at random until the signal aborts; others are
+ * suspended for a while, as all are with their machine.
+ */
+export async function disturbCalls(random: () => number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await delay(400 * random());
     const calls = runningCalls();
     const chosen = calls[Math.floor(random() * calls.length)];
-    if (chosen !== undefined && random() < (DANGER[chosen.verb] ?? 0)) kill(chosen.pid);
+    if (chosen === undefined) continue;
+    if (random() < (DANGER[chosen.verb] ?? 0)) kill(chosen.pid);
+    else if (random() < SUSPENDED) suspend(chosen.pid, random() * LONGEST_SUSPENSION_S);
   }
 }
 
@@ -84,4 +93,10 @@ function kill(pid: number): void {
   } catch {
     // It ended before us.
   }
+}
+
+/** By a process of its own, so that nothing stays suspended when this one ends. */
+function suspend(pid: number, seconds: number): void {
+  const script = 'kill -STOP "$0" && sleep "$1"; kill -CONT "$0"';
+  spawn('sh', ['-c', script, String(pid), String(seconds)], { detached: true, stdio: 'ignore' }).unref();
 }

@@ -13,7 +13,7 @@ import { randomFaults } from '../harness/s3/random-faults.ts';
 import { createS3Server, TEST_BUCKET } from '../harness/s3/server.ts';
 import { testEnvironment } from '../harness/s3/store.ts';
 import { createScratch } from '../harness/scratch.ts';
-import { killCalls } from './calls.ts';
+import { disturbCalls } from './calls.ts';
 import { chooseKind, describeKind } from './kind.ts';
 import * as life from './life.ts';
 import { Servers, type Surroundings } from './servers.ts';
@@ -47,7 +47,7 @@ async function live(seed: number, minutes: number, archive: Archive): Promise<vo
   const servers = await Servers.begin({ ...archive, kind, random, say });
   const killer = new AbortController();
   // Chances of its own: its moments must not change what the life chooses.
-  const killing = killCalls(seededRandom(seed + 1), killer.signal);
+  const killing = disturbCalls(seededRandom(seed + 1), killer.signal);
   const outage = async () => {
     const over = archive.isolate?.(delay(500 + random() * 8000));
     await (random() < 0.5 ? servers.backUp() : life.comeBack(servers));
@@ -59,7 +59,7 @@ async function live(seed: number, minutes: number, archive: Archive): Promise<vo
       ['back up', 3, () => servers.backUp()],
       ['back up the stopped server', 0.5, () => life.backUpOffline(servers)],
       ['copy by hand', 0.5, () => life.recoverCopyByHand(servers)],
-      ['crash', 1, () => life.crash(servers)],
+      ['crash', 1, () => life.loseServer(servers)],
       ['delete', 1, () => life.deleteOld(servers)],
       ['delete beside a backup', 1, () => life.deleteBesideBackup(servers)],
       ['verify', 1, () => servers.keeper.verify()],

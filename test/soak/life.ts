@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { checkAccounts } from '../harness/write-load.ts';
 import { copyByHand, openByHand } from './by-hand.ts';
 import { call } from './calls.ts';
+import { crash } from './crash.ts';
 import { fillUp } from './full-disk.ts';
 import { pick, serverSettings } from './kind.ts';
 import { writtenTo } from './points.ts';
@@ -41,11 +42,12 @@ export async function recoverCopyByHand(servers: Servers): Promise<void> {
   await copy.dispose();
 }
 
-export async function crash(servers: Servers): Promise<void> {
+export async function loseServer(servers: Servers): Promise<void> {
   const { cluster } = servers.primary;
+  const { random } = servers.around;
   await servers.writing(async () => {
-    await delay(servers.around.random() * 500);
-    await cluster.stop('immediate');
+    await delay(random() * 500);
+    await crash(cluster, random);
   });
   await servers.primary.start(servers.archiving());
   await checkAccounts(cluster);

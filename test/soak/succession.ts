@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expectSound } from '../harness/sound-cluster.ts';
 import { call } from './calls.ts';
+import { crash } from './crash.ts';
 import { pick } from './kind.ts';
 import { type Member, timelineOf } from './member.ts';
 import { expectFingerprint, untilReplayed, whileWriting, writtenTo } from './points.ts';
@@ -13,7 +14,7 @@ export async function haveStandby(servers: Servers): Promise<void> {
   const { standby, past } = servers;
   if (standby !== undefined) {
     if (random() < 0.3) return servers.dropStandby();
-    await standby.cluster.stop('immediate');
+    await crash(standby.cluster, random);
     return standby.start();
   }
   const here = await servers.here();
