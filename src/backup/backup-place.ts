@@ -1,15 +1,9 @@
 /** The place of a backup in the archive: taken before anything is uploaded, so that no two backups mix. */
-import {
-  BACKUP_PREFIX,
-  type BackupName,
-  listedKey,
-  partPrefix,
-  sentinelKey,
-  versionKey,
-} from '../archive/layout.ts';
+import { BACKUP_PREFIX, type BackupName, sentinelKey, versionKey } from '../archive/layout.ts';
 import { UserError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { type Store, urlOf } from '../store/store.ts';
+import { objectsOf, removePage, withdraw } from './unfinished.ts';
 
 export interface PlaceOptions {
   readonly store: Store;
@@ -27,31 +21,24 @@ export interface PlaceOptions {
 export async function takePlace(backup: BackupName, options: PlaceOptions): Promise<void> {
   const { store, signal, isOurs } = options;
   if ((await store.head(sentinelKey(backup), { signal })) !== undefined) throw taken(backup);
-  const prefix = `${BACKUP_PREFIX}${backup}/`;
-  for await (const page of store.list(prefix, { signal })) {
-    if (!isOurs) throw unfinished(store, prefix);
+  for await (const page of objectsOf(backup, store, { signal })) {
+    if (!isOurs) throw unfinished(store, backup);
     options.log.warning('removing what an unfinished backup of the same name left', {
-      detail: `"${urlOf(store, page[0]?.key ?? prefix)}" and others, ${page.length} in all.`,
+      detail: `"${urlOf(store, page[0]?.key ?? versionKey(backup))}" and others, ${page.length} in all.`,
     });
-    const failures = await store.remove(
-      page.map(({ key }) => listedKey(key)),
-      { signal },
-    );
-    const [failure] = failures;
-    if (failure !== undefined) {
-      throw new UserError('could not remove what an unfinished backup left', {
-        detail: `"${urlOf(store, failure.key)}": ${failure.reason}`,
-      });
-    }
+    await removePage(page, store, { signal });
   }
   const log = options.log.named('wal_e.operator.backup');
   const url = urlOf(store, versionKey(backup));
   log.info('start upload postgres version metadata', { detail: `Uploading to ${url}.` });
   const text = [Buffer.from(options.versionText, 'utf8')];
   const put = { createOnly: true, contentType: 'text/plain', signal } as const;
+  const stored = await store.put(versionKey(backup), text, put).catch(async (error: unknown) => {
+    if (isOurs) await withdraw(backup, store, options.log);
+    throw error;
+  });
   // Where nobody else can have stored it, it is our own, and the answer that said so got lost.
-  if ((await store.put(versionKey(backup), text, put)) === 'exists' && !isOurs)
-    throw unfinished(store, partPrefix(backup));
+  if (stored === 'exists' && !isOurs) throw unfinished(store, backup);
   log.info('postgres version metadata upload complete');
 }
 
@@ -62,9 +49,9 @@ function taken(backup: BackupName): UserError {
   });
 }
 
-function unfinished(store: Store, prefix: string): UserError {
+function unfinished(store: Store, backup: BackupName): UserError {
   return new UserError('another backup of the same name is not finished', {
-    detail: `There are objects under "${urlOf(store, prefix)}" and no sentinel.`,
+    detail: `There are objects under "${urlOf(store, `${BACKUP_PREFIX}${backup}/`)}" and no sentinel.`,
     hint: 'A backup of the primary, or of another standby, may be running. If none is, delete what it left, or make a checkpoint on the primary first.',
   });
 }

@@ -21,6 +21,7 @@ import { clusterBytes, clusterMembers, lastMembers } from './members.ts';
 import { createPartPool, type PartPool } from './part-pool.ts';
 import { storeSentinel } from './sentinel-put.ts';
 import type { BackupEnd, BackupSource, BackupStart } from './source.ts';
+import { withdraw } from './unfinished.ts';
 import { checkStoredParts, PartUploads } from './upload.ts';
 import { neededSegments, sayNeededWal, waitForWal } from './wal-check.ts';
 
@@ -47,6 +48,21 @@ export interface PushedBackup {
   readonly name: BackupName;
   /** Pages whose checksum is wrong. The backup is complete, the cluster is damaged. */
   readonly damagedPageCount: number;
+}
+
+interface Running {
+  readonly name: BackupName;
+  readonly uploads: PartUploads;
+  readonly progress: Progress;
+}
+
+/** Complete but for its sentinel. */
+interface Ready {
+  readonly sentinel: string;
+  /** Throws DataError when the parts in the store are not those that were uploaded. */
+  readonly checkParts: () => Promise<void>;
+  readonly damage: Damage;
+  readonly expandedSizeBytes: number;
 }
 
 export async function pushBackup(options: PushOptions): Promise<PushedBackup> {
@@ -87,13 +103,9 @@ class Push {
     const { segmentBytes } = source.facts.control;
     const segment = segmentName(start.timeline, start.lsn, segmentBytes);
     const name = backupName(segment, Number(start.lsn % BigInt(segmentBytes)));
-    await takePlace(name, {
-      store,
-      log,
-      signal: this.#signal,
-      versionText: source.facts.versionText,
-      isOurs: !source.facts.inRecovery,
-    });
+    const isOurs = !source.facts.inRecovery;
+    const { versionText } = source.facts;
+    await takePlace(name, { store, log, signal: this.#signal, versionText, isOurs });
     const progress = this.#progress(totalBytes);
     const uploads = new PartUploads({
       store,
@@ -106,13 +118,17 @@ class Push {
       packed: ({ unsound: { certain, certainCount } }) =>
         this.#stopOnDamage({ pages: damagedPages(certain), count: certainCount }),
     });
-    try {
-      const tablespaces = await readTablespaces(source.facts.dataDirectory);
-      const end = await this.#upload(uploads, tablespaces, totalBytes, start);
-      return await this.#complete(name, uploads, tablespaces, start, end, progress);
-    } finally {
+    const running = { name, uploads, progress };
+    const ready = await this.#prepare(running, totalBytes, start).catch(async (error: unknown) => {
       progress.end();
-    }
+      if (isOurs) await withdraw(name, store, log);
+      throw error;
+    });
+    // From here on the parts stay: whether a sentinel was stored whose answer got lost nobody can tell.
+    await storeSentinel(name, ready.sentinel, { ...ready, store, signal: this.#options.signal });
+    this.#reportDamage(ready.damage);
+    this.#report(name, uploads, ready.expandedSizeBytes, progress.seconds);
+    return { name, damagedPageCount: ready.damage.count };
   }
 
   /** While the server makes its checkpoint, the cluster is measured and the worker threads start. */
@@ -155,36 +171,33 @@ class Push {
     return end;
   }
 
-  async #complete(
-    name: BackupName,
-    uploads: PartUploads,
-    tablespaces: readonly ClusterTablespace[],
+  /** All but the sentinel. */
+  async #prepare(
+    { name, uploads, progress }: Running,
+    totalBytes: number,
     start: BackupStart,
-    end: BackupEnd,
-    progress: Progress,
-  ): Promise<PushedBackup> {
-    const { store, signal } = this.#options;
-    const { parts } = uploads;
-    const sizes = new Map(parts.map(({ number, size }) => [partKey(name, number) as string, size]));
+  ): Promise<Ready> {
+    const { source, store, signal } = this.#options;
+    const { dataDirectory } = source.facts;
+    const tablespaces = await readTablespaces(dataDirectory);
+    const end = await this.#upload(uploads, tablespaces, totalBytes, start);
+    const sizes = new Map(uploads.parts.map(({ number, size }) => [partKey(name, number) as string, size]));
     const checkParts = () => checkStoredParts(store, partPrefix(name), sizes, signal);
     await checkParts();
-    const damaged = uploads.unsound.damage(end.lsn);
-    this.#stopOnDamage(damaged);
+    const damage = uploads.unsound.damage(end.lsn);
+    this.#stopOnDamage(damage);
     progress.end();
     await this.#checkWal(end);
-    const own = this.#ownFacts(uploads, tablespaces, start, end, damaged);
-    const expandedSizeBytes = parts.reduce((sum, part) => sum + part.expandedSize, 0);
+    const own = this.#ownFacts(uploads, tablespaces, start, end, damage);
+    const expandedSizeBytes = uploads.parts.reduce((sum, part) => sum + part.expandedSize, 0);
     const sentinel = writeSentinel({
       stopSegment: end.lastSegment,
       stopOffset: paddedOffset(Number(end.lsn % BigInt(own.segmentBytes))),
       expandedSizeBytes,
-      spec: backupSpec(this.#options.source.facts.dataDirectory, tablespaces),
+      spec: backupSpec(dataDirectory, tablespaces),
       own,
     });
-    await storeSentinel(name, sentinel, { store, checkParts, signal });
-    this.#reportDamage(damaged);
-    this.#report(name, uploads, expandedSizeBytes, progress.seconds);
-    return { name, damagedPageCount: damaged.count };
+    return { sentinel, checkParts, damage, expandedSizeBytes };
   }
 
   #stopOnDamage({ pages, count }: Damage): void {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -145,7 +145,7 @@ describe('a backup of a standby', () => {
     },
   );
 
-  it('fails when the standby follows its primary to another timeline in the middle', async () => {
+  it('fails when the standby follows its primary to another timeline in the middle, and removes nothing: others make backups of that name', async () => {
     const { cluster: primary, standby, archive, environment } = await withStandby();
     await primary.query('insert into transfer (amount) values (1); checkpoint');
     const slow = ['--fast-checkpoint', '--cluster-read-rate-limit', '8000000'];
@@ -177,6 +177,8 @@ describe('a backup of a standby', () => {
       }),
     );
     expect(backupNames(archive)).toEqual(before);
+    const begun = readdirSync(join(archive, 'basebackups_005')).filter((name) => !name.endsWith('.json'));
+    expect(begun).toHaveLength(before.length + 1);
   });
 
   describe('that is asked for more than once', () => {
