@@ -5,7 +5,7 @@ import { markDone } from '../postgres/archive-status.ts';
 import { otherArchiveWork } from '../postgres/archiver-process.ts';
 import { type PoolOptions, pushPool } from './pool.ts';
 import { type PushContext, pushWalFile } from './push.ts';
-import { removeNote, writeNote } from './pushed-notes.ts';
+import { writeNote } from './pushed-notes.ts';
 import type { WalFile } from './wal-file.ts';
 
 export interface NeighbourPolicy {
@@ -34,13 +34,15 @@ export async function pushWithNeighbours(
     });
     await pushWalFile(named, context);
     books.namedPushed();
+  } finally {
+    books.close();
   }
 }
 
 /**
  * PostgreSQL is told in its own order: a segment counts as archived when all that it asks for before are, the named one
- * first. So whoever waits for the last segment only (pg_backup_stop does) waits for all. What is archived before its turn
- * is noted until then.
+ * first. So whoever waits for the last segment only (pg_backup_stop does) waits for all. What is archived and did not get its
+ * turn is noted at the end.
  */
 class Books implements PoolOptions {
   readonly #named: WalFile;
@@ -67,10 +69,14 @@ class Books implements PoolOptions {
 
   pushed(neighbour: WalFile): void {
     this.#pushed.add(neighbour);
-    if (this.#mayMark()) {
-      this.#tell();
-      if (this.#left.includes(neighbour)) this.#noteForNow(neighbour);
-    } else this.#account(neighbour, () => writeNote(neighbour, this.#context.archive));
+    if (this.#mayMark()) this.#tell();
+    else this.#note(neighbour);
+  }
+
+  /** Nothing more will be archived. After `kill -9` nothing is noted: the neighbours are compared with the archive then. */
+  close(): void {
+    if (this.#mark !== true) return;
+    for (const neighbour of this.#left) if (this.#pushed.has(neighbour)) this.#note(neighbour);
   }
 
   failed(neighbour: WalFile, error: unknown): void {
@@ -84,20 +90,14 @@ class Books implements PoolOptions {
   #tell(): void {
     if (!this.#isNamedPushed || this.#pushed.size === 0 || !this.#mayMark()) return;
     for (let next = this.#left[0]; next !== undefined && this.#pushed.has(next); next = this.#left[0]) {
-      const neighbour = next;
+      const { name, path } = next;
       this.#left.shift();
-      this.#account(neighbour, () => {
-        markDone(dirname(neighbour.path), neighbour.name);
-        removeNote(neighbour);
-      });
+      this.#account(next, () => markDone(dirname(path), name));
     }
   }
 
-  /** Where that fails (a full disk), its turn may still come, and else it is compared with the archive. */
-  #noteForNow(neighbour: WalFile): void {
-    try {
-      writeNote(neighbour, this.#context.archive);
-    } catch {}
+  #note(neighbour: WalFile): void {
+    this.#account(neighbour, () => writeNote(neighbour, this.#context.archive));
   }
 
   #mayMark(): boolean {

@@ -25,11 +25,6 @@ export function writeNote(file: WalFile, archive: string): void {
   writeFileSync(notePath(file), noteText(file, archive), { mode: 0o600 });
 }
 
-/** PostgreSQL was told. */
-export function removeNote(file: WalFile): void {
-  remove(notePath(file));
-}
-
 /** Removes the notes of segments that PostgreSQL no longer asks for: they are archived by its own books, or recycled. */
 export function sweepNotes(walDirectory: string, ready: readonly string[]): void {
   const folder = join(walDirectory, FOLDER);
