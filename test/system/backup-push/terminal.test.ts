@@ -55,7 +55,7 @@ describe('on a terminal', () => {
     // What is no progress is a record of the log, which begins where the line was.
     const others = rewritten.filter((text) => text !== '' && !LINE.test(text));
     for (const text of others) expect(text).toMatch(/^wal_e\.\S+ +[A-Z]+ +MSG: /);
-    expect(rewritten.slice(-2)).toEqual([expect.stringContaining('the base backup is complete'), '']);
+    expect(rewritten.at(-1)).toContain('the base backup is complete');
     expect(stdout.match(/MSG: pushed/)).toBeNull();
   });
 });
