@@ -26,6 +26,7 @@ import { createFileStore } from '../../src/store/file.ts';
 import type { Store } from '../../src/store/store.ts';
 import { controlFile, leastMembers, storeBackup, storePart } from '../harness/backup.ts';
 import { testContext } from '../harness/context.ts';
+import { PLAIN_FETCH } from '../harness/fetch-arguments.ts';
 import { compress } from '../harness/lzop.ts';
 import { canMount, mountSmall } from '../harness/mount.ts';
 import { poll } from '../harness/poll.ts';
@@ -52,19 +53,7 @@ async function fetch(args: Partial<BackupFetchArguments> = {}, from = store, sig
   const status = await run(
     {
       clusterDirectory: data,
-      backupName: 'LATEST',
-      poolSize: 2,
-      blindRestore: false,
-      restoreSpec: undefined,
-      tablespace: [],
-      force: false,
-      dryRun: false,
-      recoveryConf: false,
-      standby: false,
-      targetTime: undefined,
-      targetLsn: undefined,
-      targetName: undefined,
-      targetTimeline: undefined,
+      ...PLAIN_FETCH,
       ...args,
     },
     context,

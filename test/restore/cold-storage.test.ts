@@ -7,6 +7,7 @@ import { type BackupFetchArguments, run } from '../../src/commands/backup-fetch.
 import type { Store } from '../../src/store/store.ts';
 import { leastMembers, storeBackup } from '../harness/backup.ts';
 import { testContext } from '../harness/context.ts';
+import { PLAIN_FETCH } from '../harness/fetch-arguments.ts';
 import { moveToClass, restoreObject } from '../harness/s3/cold.ts';
 import { AMAZON } from '../harness/s3/habits.ts';
 import { createS3Server, type S3Server } from '../harness/s3/server.ts';
@@ -50,19 +51,7 @@ async function fetch(args: Partial<BackupFetchArguments> = {}) {
   await run(
     {
       clusterDirectory: join(scratch, 'data'),
-      backupName: 'LATEST',
-      poolSize: 2,
-      blindRestore: false,
-      restoreSpec: undefined,
-      tablespace: [],
-      force: false,
-      dryRun: false,
-      recoveryConf: false,
-      standby: false,
-      targetTime: undefined,
-      targetLsn: undefined,
-      targetName: undefined,
-      targetTimeline: undefined,
+      ...PLAIN_FETCH,
       ...args,
     },
     context,

@@ -8,6 +8,7 @@ import { UserError } from '../../../src/errors.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { leastMembers, storeBackup } from '../../harness/backup.ts';
 import { testContext } from '../../harness/context.ts';
+import { PLAIN_FETCH } from '../../harness/fetch-arguments.ts';
 import { logEntries, PROGRAM, runProgram } from '../../harness/program.ts';
 import { seededBytes } from '../../harness/random.ts';
 import { createFaultProxy, type Fault, type FaultProxy } from '../../harness/s3/fault-proxy.ts';
@@ -62,19 +63,8 @@ async function fetch(from = store): Promise<string> {
   const directory = join(scratch, 'data');
   const args: BackupFetchArguments = {
     clusterDirectory: directory,
-    backupName: 'LATEST',
+    ...PLAIN_FETCH,
     poolSize: 3,
-    blindRestore: false,
-    restoreSpec: undefined,
-    tablespace: [],
-    force: false,
-    dryRun: false,
-    recoveryConf: false,
-    standby: false,
-    targetTime: undefined,
-    targetLsn: undefined,
-    targetName: undefined,
-    targetTimeline: undefined,
   };
   await run(args, testContext({ store: from, environment: { WALE_FILE_PREFIX: 'file:///unused' } }));
   return directory;
